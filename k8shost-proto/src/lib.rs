@@ -1,0 +1,1 @@
+//! Generated code of the published gRPC API, and its descriptors.

@@ -1,0 +1,2 @@
+//! The `k8shost` binary.
+fn main() {}

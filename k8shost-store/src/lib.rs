@@ -1,0 +1,7 @@
+//! How k8shost keeps state: a raw key-value store ([`kv`]) and the tenant log on top of it ([`log`]).
+//!
+//! The store knows bytes, keys and revisions; of Kubernetes it knows nothing.
+
+pub mod env;
+pub mod kv;
+pub mod log;

@@ -1,0 +1,1 @@
+//! The tenant log: see `docs/engine.md`.

@@ -1,0 +1,181 @@
+//! The one error of k8shost: what went wrong, in words for the caller, and where.
+//!
+//! The faces map a [`Reason`] to HTTP and gRPC as one of their last steps; nothing else knows of
+//! status codes.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+/// Why a request was not carried out. The names are those of metav1.Status where it has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// The request could not be understood.
+    BadRequest,
+    /// The object breaks a rule of its kind; see [`Error::fields`].
+    Invalid,
+    /// The caller did not say who it is.
+    Unauthorized,
+    /// The caller may not do this, or the object's state does not allow it.
+    Forbidden,
+    /// There is no such object, tenant or kind.
+    NotFound,
+    /// The name is taken.
+    AlreadyExists,
+    /// A stale resourceVersion or uid, or a write that the state does not allow now.
+    Conflict,
+    /// The revision is older than what is kept.
+    Expired,
+    /// The revision is newer than the newest there is.
+    ResourceVersionTooLarge,
+    /// The verb is not offered for the resource.
+    MethodNotAllowed,
+    /// No representation that the caller accepts.
+    NotAcceptable,
+    /// The body is of a type that is not read.
+    UnsupportedMediaType,
+    /// The request or the object is too large.
+    RequestEntityTooLarge,
+    /// Too many requests, or a quota of them is used up.
+    TooManyRequests,
+    /// The outcome is unknown: it may have been carried out.
+    Timeout,
+    /// Not now: the store is away or full, the server is stopping. Nothing was done.
+    ServiceUnavailable,
+    /// A fault of the server.
+    Internal,
+}
+
+impl Reason {
+    /// The reason's name, as in metav1.Status and in google.rpc.ErrorInfo.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BadRequest => "BadRequest",
+            Self::Invalid => "Invalid",
+            Self::Unauthorized => "Unauthorized",
+            Self::Forbidden => "Forbidden",
+            Self::NotFound => "NotFound",
+            Self::AlreadyExists => "AlreadyExists",
+            Self::Conflict => "Conflict",
+            Self::Expired => "Expired",
+            Self::ResourceVersionTooLarge => "ResourceVersionTooLarge",
+            Self::MethodNotAllowed => "MethodNotAllowed",
+            Self::NotAcceptable => "NotAcceptable",
+            Self::UnsupportedMediaType => "UnsupportedMediaType",
+            Self::RequestEntityTooLarge => "RequestEntityTooLarge",
+            Self::TooManyRequests => "TooManyRequests",
+            Self::Timeout => "Timeout",
+            Self::ServiceUnavailable => "ServiceUnavailable",
+            Self::Internal => "InternalError",
+        }
+    }
+}
+
+/// What is wrong with a field; the wording is that of Kubernetes' `field.ErrorType`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FieldErrorKind {
+    /// The field must be set.
+    Required,
+    /// The value is malformed or out of range.
+    Invalid,
+    /// The value is not one of a fixed set.
+    NotSupported,
+    /// The value may occur once only.
+    Duplicate,
+    /// The field may not be set, or not changed, here.
+    Forbidden,
+    /// The value is too long.
+    TooLong,
+    /// The list has too many items.
+    TooMany,
+    /// What the field refers to is not there.
+    NotFound,
+}
+
+/// One broken rule, at one field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldError {
+    /// What kind of fault it is.
+    pub kind: FieldErrorKind,
+    /// Where, as Kubernetes writes it: `spec.containers[0].name`.
+    pub field: String,
+    /// The whole message after the field's path, value included where Kubernetes includes it:
+    /// `Invalid value: "A": must be lower case`.
+    pub message: String,
+}
+
+impl fmt::Display for FieldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.message)
+    }
+}
+
+/// The object or kind that an error is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// The API group, empty for core.
+    pub group: String,
+    /// The resource (`pods`) or, for Invalid, the kind (`Pod`).
+    pub resource: String,
+    /// The object's name, empty where it has none yet.
+    pub name: String,
+}
+
+/// An error for a caller, with causes that only the log sees.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    /// Why.
+    pub reason: Reason,
+    /// In words, for the caller.
+    pub message: String,
+    /// The fields at fault, for [`Reason::Invalid`] and some of [`Reason::BadRequest`].
+    pub fields: Vec<FieldError>,
+    /// What it is about.
+    pub subject: Option<Box<Subject>>,
+    /// When another try makes sense.
+    pub retry_after: Option<Duration>,
+    /// For [`Reason::Expired`] of a list: a token that goes on at the present.
+    pub continue_token: Option<String>,
+    /// For the log, never sent.
+    #[source]
+    pub cause: Option<Arc<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Error {
+    /// An error with a reason and a message.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+            fields: Vec::new(),
+            subject: None,
+            retry_after: None,
+            continue_token: None,
+            cause: None,
+        }
+    }
+
+    /// The same error with a cause for the log.
+    #[must_use]
+    pub fn with_cause(mut self, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.cause = Some(Arc::new(cause));
+        self
+    }
+
+    /// The same error, about this object.
+    #[must_use]
+    pub fn about(mut self, group: &str, resource: &str, name: &str) -> Self {
+        self.subject = Some(Box::new(Subject {
+            group: group.to_owned(),
+            resource: resource.to_owned(),
+            name: name.to_owned(),
+        }));
+        self
+    }
+
+    /// The same error, with a hint when to try again.
+    #[must_use]
+    pub fn retry_after(mut self, after: Duration) -> Self {
+        self.retry_after = Some(after);
+        self
+    }
+}
