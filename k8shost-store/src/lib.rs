@@ -5,3 +5,4 @@
 pub mod env;
 pub mod kv;
 pub mod log;
+pub mod memory;
