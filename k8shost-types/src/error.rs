@@ -5,6 +5,8 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use crate::field::quote;
+
 /// Why a request was not carried out. The names are those of metav1.Status where it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
@@ -88,6 +90,36 @@ pub enum FieldErrorKind {
     TooMany,
     /// What the field refers to is not there.
     NotFound,
+}
+
+impl FieldErrorKind {
+    /// The kind's words at the start of a message.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Required => "Required value",
+            Self::Invalid => "Invalid value",
+            Self::NotSupported => "Unsupported value",
+            Self::Duplicate => "Duplicate value",
+            Self::Forbidden => "Forbidden",
+            Self::TooLong => "Too long",
+            Self::TooMany => "Too many",
+            Self::NotFound => "Not found",
+        }
+    }
+
+    /// The reason of a cause in metav1.Status.
+    pub fn cause(self) -> &'static str {
+        match self {
+            Self::Required => "FieldValueRequired",
+            Self::Invalid => "FieldValueInvalid",
+            Self::NotSupported => "FieldValueNotSupported",
+            Self::Duplicate => "FieldValueDuplicate",
+            Self::Forbidden => "FieldValueForbidden",
+            Self::TooLong => "FieldValueTooLong",
+            Self::TooMany => "FieldValueTooMany",
+            Self::NotFound => "FieldValueNotFound",
+        }
+    }
 }
 
 /// One broken rule, at one field.
@@ -177,5 +209,109 @@ impl Error {
     pub fn retry_after(mut self, after: Duration) -> Self {
         self.retry_after = Some(after);
         self
+    }
+
+    /// An object breaks rules of its kind: `Pod "x" is invalid: spec.containers: Required value`.
+    /// A rule that is broken twice in the same words is named once.
+    pub fn invalid(kind: &str, name: &str, fields: Vec<FieldError>) -> Self {
+        let mut lines: Vec<String> = Vec::with_capacity(fields.len());
+        for field in &fields {
+            let line = field.to_string();
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+        }
+        let name_quoted = quote(name);
+        let message = match lines.as_slice() {
+            [] => format!("{kind} {name_quoted} is invalid"),
+            [line] => format!("{kind} {name_quoted} is invalid: {line}"),
+            lines => format!("{kind} {name_quoted} is invalid: [{}]", lines.join(", ")),
+        };
+        let mut error = Self::new(Reason::Invalid, message).about("", kind, name);
+        error.fields = fields;
+        error
+    }
+
+    /// `pods "x" not found`.
+    pub fn not_found(resource: &str, name: &str) -> Self {
+        Self::new(
+            Reason::NotFound,
+            format!("{resource} {} not found", quote(name)),
+        )
+        .about("", resource, name)
+    }
+
+    /// `pods "x" already exists`.
+    pub fn already_exists(resource: &str, name: &str) -> Self {
+        Self::new(
+            Reason::AlreadyExists,
+            format!("{resource} {} already exists", quote(name)),
+        )
+        .about("", resource, name)
+    }
+
+    /// The name that was made from a generateName is taken too.
+    pub fn generate_name_conflict(resource: &str, name: &str) -> Self {
+        Self::new(
+            Reason::AlreadyExists,
+            format!(
+                "{resource} {} already exists, the server was not able to generate a unique name for the object",
+                quote(name)
+            ),
+        )
+        .about("", resource, name)
+        .retry_after(Duration::from_secs(1))
+    }
+
+    /// `Operation cannot be fulfilled on pods "x": ` and why.
+    pub fn conflict(resource: &str, name: &str, detail: impl fmt::Display) -> Self {
+        Self::new(
+            Reason::Conflict,
+            format!(
+                "Operation cannot be fulfilled on {resource} {}: {detail}",
+                quote(name)
+            ),
+        )
+        .about("", resource, name)
+    }
+
+    /// The object's resourceVersion is not the one that the caller saw.
+    pub fn modified(resource: &str, name: &str) -> Self {
+        Self::conflict(
+            resource,
+            name,
+            "the object has been modified; please apply your changes to the latest version and try again",
+        )
+    }
+
+    /// `pods "x" is forbidden: ` and why.
+    pub fn forbidden(resource: &str, name: &str, detail: impl fmt::Display) -> Self {
+        Self::new(
+            Reason::Forbidden,
+            format!("{resource} {} is forbidden: {detail}", quote(name)),
+        )
+        .about("", resource, name)
+    }
+
+    /// A new object in a namespace that is going away.
+    pub fn namespace_terminating(resource: &str, name: &str, namespace: &str) -> Self {
+        let mut error = Self::forbidden(
+            resource,
+            name,
+            format_args!(
+                "unable to create new content in namespace {namespace} because it is being terminated"
+            ),
+        );
+        error.fields.push(FieldError {
+            kind: FieldErrorKind::Forbidden,
+            field: "metadata.namespace".to_owned(),
+            message: format!("namespace {namespace} is being terminated"),
+        });
+        error
+    }
+
+    /// The request could not be understood.
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(Reason::BadRequest, message)
     }
 }

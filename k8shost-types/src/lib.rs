@@ -3,6 +3,21 @@
 //! Objects are JSON trees ([`serde_json::Value`]) in Kubernetes' own shape; what is here reads and
 //! judges them.
 
+pub mod addresses;
 pub mod error;
+pub mod field;
+mod json;
+pub mod meta;
+pub mod names;
+pub mod namespace;
+pub mod node;
+pub mod pod;
+pub mod quantity;
+pub mod selector;
+pub mod service;
+pub mod strategy;
+pub mod tenant;
+pub mod time;
 
 pub use error::{Error, FieldError, FieldErrorKind, Reason};
+pub use strategy::Strategy;

@@ -1,0 +1,507 @@
+//! metadata: reading it, what the server sets in it, and the rules that hold for every kind.
+
+use std::time::SystemTime;
+
+use serde_json::Value;
+
+use crate::{
+    error::FieldError,
+    field::{Path, quote},
+    json::{self, get, int, list, pairs, text},
+    names::{self, NameRule},
+    time,
+};
+
+/// The annotations of an object, keys and values, may take this many bytes.
+pub const ANNOTATIONS_MAX: usize = 256 * 1024;
+
+/// The letters of a generated name: no vowels, and nothing that looks like something else.
+const SUFFIX_ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+const SUFFIX_LENGTH: usize = 5;
+/// A generated name is a DNS label: a longer generateName is cut.
+const GENERATE_NAME_MAX: usize = names::LABEL_MAX - SUFFIX_LENGTH;
+
+static ABSENT: Value = Value::Null;
+
+/// The object's metadata; null where there is none.
+pub fn metadata(object: &Value) -> &Value {
+    get(object, "metadata").unwrap_or(&ABSENT)
+}
+
+/// metadata.name, or "".
+pub fn name(object: &Value) -> &str {
+    text(metadata(object), "name")
+}
+
+/// metadata.namespace, or "".
+pub fn namespace(object: &Value) -> &str {
+    text(metadata(object), "namespace")
+}
+
+/// metadata.uid, or "".
+pub fn uid(object: &Value) -> &str {
+    text(metadata(object), "uid")
+}
+
+/// metadata.resourceVersion, or "".
+pub fn resource_version(object: &Value) -> &str {
+    text(metadata(object), "resourceVersion")
+}
+
+/// metadata.generation, or 0.
+pub fn generation(object: &Value) -> i64 {
+    int(metadata(object), "generation").unwrap_or_default()
+}
+
+/// metadata.deletionTimestamp, or "".
+pub fn deletion_timestamp(object: &Value) -> &str {
+    text(metadata(object), "deletionTimestamp")
+}
+
+/// metadata.deletionGracePeriodSeconds.
+pub fn deletion_grace_period_seconds(object: &Value) -> Option<i64> {
+    int(metadata(object), "deletionGracePeriodSeconds")
+}
+
+/// metadata.finalizers.
+pub fn finalizers(object: &Value) -> impl Iterator<Item = &str> {
+    list(metadata(object), "finalizers")
+        .iter()
+        .filter_map(Value::as_str)
+}
+
+/// metadata.labels, sorted by key.
+pub fn labels(object: &Value) -> Vec<(&str, &str)> {
+    let mut labels: Vec<_> = pairs(metadata(object), "labels").collect();
+    labels.sort_unstable();
+    labels
+}
+
+/// The value of a label.
+pub fn label<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
+    get(metadata(object), "labels")?.get(key)?.as_str()
+}
+
+/// The value of an annotation.
+pub fn annotation<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
+    get(metadata(object), "annotations")?.get(key)?.as_str()
+}
+
+/// Sets a field of metadata, which is made where there is none.
+pub fn set(object: &mut Value, field: &str, value: impl Into<Value>) {
+    if let Some(metadata) = json::ensure_object(object, "metadata") {
+        json::set(metadata, field, value);
+    }
+}
+
+/// Takes a field of metadata away.
+pub fn remove(object: &mut Value, field: &str) {
+    if let Some(metadata) = json::get_mut(object, "metadata") {
+        json::remove(metadata, field);
+    }
+}
+
+/// Sets a label.
+pub fn set_label(object: &mut Value, key: &str, value: &str) {
+    set_entry(object, "labels", key, value);
+}
+
+/// Sets an annotation.
+pub fn set_annotation(object: &mut Value, key: &str, value: &str) {
+    set_entry(object, "annotations", key, value);
+}
+
+fn set_entry(object: &mut Value, map: &str, key: &str, value: &str) {
+    let entries = json::ensure_object(object, "metadata")
+        .and_then(|metadata| json::ensure_object(metadata, map));
+    if let Some(entries) = entries {
+        json::set(entries, key, value);
+    }
+}
+
+/// Sets apiVersion and kind.
+pub fn set_kind(object: &mut Value, api_version: &str, kind: &str) {
+    if text(object, "kind") != kind {
+        json::set(object, "kind", kind);
+    }
+    if text(object, "apiVersion") != api_version {
+        json::set(object, "apiVersion", api_version);
+    }
+}
+
+/// The letters that complete a generateName, of a random number.
+pub fn name_suffix(mut random: u64) -> String {
+    let letters = SUFFIX_ALPHABET.len() as u64;
+    let mut suffix = String::with_capacity(SUFFIX_LENGTH);
+    for _ in 0..SUFFIX_LENGTH {
+        let at = usize::try_from(random % letters).expect("less than the alphabet's length");
+        suffix.push(char::from(SUFFIX_ALPHABET[at]));
+        random /= letters;
+    }
+    suffix
+}
+
+/// Gives an object with a generateName and no name a name.
+pub fn generate_name(object: &mut Value, suffix: &str) {
+    if !name(object).is_empty() {
+        return;
+    }
+    let base = text(metadata(object), "generateName");
+    if base.is_empty() {
+        return;
+    }
+    let mut end = base.len().min(GENERATE_NAME_MAX);
+    while !base.is_char_boundary(end) {
+        end -= 1;
+    }
+    let name = format!("{}{suffix}", &base[..end]);
+    set(object, "name", name);
+}
+
+/// What the server sets in the metadata of a new object, whatever the caller sent.
+pub fn prepare_create(object: &mut Value, uid: &str, now: SystemTime) {
+    set(object, "uid", uid);
+    set(object, "creationTimestamp", time::format(now));
+    for field in [
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "selfLink",
+    ] {
+        remove(object, field);
+    }
+}
+
+/// What an update cannot change, or what it means to keep by leaving it out, before the kind's own
+/// preparation: generation and resourceVersion.
+pub fn prepare_update(new: &mut Value, old: &Value) {
+    if let Some(metadata) = json::ensure_object(new, "metadata") {
+        json::keep(metadata, self::metadata(old), "generation");
+        if text(metadata, "resourceVersion").is_empty() {
+            json::set(metadata, "resourceVersion", resource_version(old));
+        }
+    }
+}
+
+/// The same, after the kind's own preparation: uid, creation and deletion.
+pub fn keep_immutable(new: &mut Value, old: &Value) {
+    let old = metadata(old);
+    let Some(metadata) = json::ensure_object(new, "metadata") else {
+        return;
+    };
+    if text(metadata, "uid").is_empty() {
+        json::keep(metadata, old, "uid");
+    }
+    if !text(old, "creationTimestamp").is_empty() {
+        json::keep(metadata, old, "creationTimestamp");
+    }
+    if !text(old, "deletionTimestamp").is_empty() {
+        json::keep(metadata, old, "deletionTimestamp");
+    }
+    if get(metadata, "deletionGracePeriodSeconds").is_none() {
+        json::keep(metadata, old, "deletionGracePeriodSeconds");
+    }
+}
+
+/// The rules for the metadata of a new object, its name made already.
+pub fn validate_create(
+    object: &Value,
+    namespaced: bool,
+    rule: NameRule,
+    errors: &mut Vec<FieldError>,
+) {
+    let metadata = metadata(object);
+    let path = Path::new("metadata");
+    let generate_name = text(metadata, "generateName");
+    if !generate_name.is_empty() {
+        for fault in rule(generate_name, true) {
+            let path = path.child("generateName");
+            errors.push(FieldError::invalid(&path, generate_name, &fault));
+        }
+    }
+    let name = text(metadata, "name");
+    if name.is_empty() {
+        errors.push(FieldError::required(
+            &path.child("name"),
+            "name or generateName is required",
+        ));
+    } else {
+        for fault in rule(name, false) {
+            errors.push(FieldError::invalid(&path.child("name"), name, &fault));
+        }
+    }
+    let namespace = text(metadata, "namespace");
+    let namespace_path = path.child("namespace");
+    match (namespaced, namespace.is_empty()) {
+        (true, true) => errors.push(FieldError::required(&namespace_path, "")),
+        (true, false) => {
+            for fault in names::dns1123_label(namespace) {
+                errors.push(FieldError::invalid(&namespace_path, namespace, &fault));
+            }
+        }
+        (false, false) => {
+            errors.push(FieldError::forbidden(
+                &namespace_path,
+                "not allowed on this type",
+            ));
+        }
+        (false, true) => {}
+    }
+    if let Some(generation) = int(metadata, "generation")
+        && generation < 0
+    {
+        errors.push(FieldError::invalid(
+            &path.child("generation"),
+            &generation,
+            "must be greater than or equal to 0",
+        ));
+    }
+    validate_maps(metadata, &path, errors);
+    validate_owners(metadata, &path.child("ownerReferences"), errors);
+    validate_finalizers(metadata, &path.child("finalizers"), errors);
+    validate_managed_fields(metadata, &path.child("managedFields"), errors);
+}
+
+/// The rules for what an update may change in metadata.
+pub fn validate_update(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
+    let (new, old) = (metadata(new), metadata(old));
+    let path = Path::new("metadata");
+    if !text(old, "deletionTimestamp").is_empty() {
+        validate_no_new_finalizers(new, old, &path.child("finalizers"), errors);
+    }
+    if text(new, "resourceVersion").is_empty() {
+        errors.push(FieldError::invalid(
+            &path.child("resourceVersion"),
+            "",
+            "must be specified for an update",
+        ));
+    }
+    let generation = int(new, "generation").unwrap_or_default();
+    if generation < int(old, "generation").unwrap_or_default() {
+        errors.push(FieldError::invalid(
+            &path.child("generation"),
+            &generation,
+            "must not be decremented",
+        ));
+    }
+    for field in ["name", "namespace", "uid"] {
+        let (new, old) = (text(new, field), text(old, field));
+        if new != old {
+            errors.push(FieldError::invalid(
+                &path.child(field),
+                new,
+                "field is immutable",
+            ));
+        }
+    }
+    for field in [
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+    ] {
+        let (new, old) = (get(new, field), get(old, field));
+        if new != old {
+            let new = new.unwrap_or(&ABSENT);
+            let shown = match new {
+                // A time is shown as JSON, not quoted once more.
+                Value::String(text) => Value::String(text.clone()).to_string(),
+                other => other.to_string(),
+            };
+            errors.push(FieldError {
+                kind: crate::FieldErrorKind::Invalid,
+                field: path.child(field).to_string(),
+                message: format!("Invalid value: {shown}: field is immutable"),
+            });
+        }
+    }
+    validate_maps(new, &path, errors);
+    validate_owners(new, &path.child("ownerReferences"), errors);
+    validate_managed_fields(new, &path.child("managedFields"), errors);
+}
+
+fn validate_maps(metadata: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    validate_labels(metadata, "labels", path, errors);
+    let path = path.child("annotations");
+    let mut size = 0;
+    for (key, value) in pairs(metadata, "annotations") {
+        // Upper case is allowed in the prefix of an annotation's key, and only there it matters.
+        let faults = if key.bytes().any(|b| b.is_ascii_uppercase()) {
+            names::qualified_name(&key.to_lowercase())
+        } else {
+            names::qualified_name(key)
+        };
+        for fault in faults {
+            errors.push(FieldError::invalid(&path, key, &fault));
+        }
+        size += key.len() + value.len();
+    }
+    if size > ANNOTATIONS_MAX {
+        errors.push(FieldError::too_long(&path, ANNOTATIONS_MAX));
+    }
+}
+
+/// The rules for a map of labels, wherever it is.
+pub(crate) fn validate_labels(
+    parent: &Value,
+    field: &str,
+    path: &Path<'_>,
+    errors: &mut Vec<FieldError>,
+) {
+    for (key, value) in pairs(parent, field) {
+        for fault in names::qualified_name(key) {
+            errors.push(FieldError::invalid(&path.child(field), key, &fault));
+        }
+        for fault in names::label_value(value) {
+            errors.push(FieldError::invalid(&path.child(field), value, &fault));
+        }
+    }
+}
+
+fn validate_owners(metadata: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    let owners = list(metadata, "ownerReferences");
+    let mut controller: Option<String> = None;
+    for owner in owners {
+        let (api_version, kind) = (text(owner, "apiVersion"), text(owner, "kind"));
+        // A version that cannot be read counts as none.
+        let readable = match api_version.split_once('/') {
+            None => !api_version.is_empty(),
+            Some((_, version)) => !version.is_empty() && !version.contains('/'),
+        };
+        if !readable {
+            errors.push(FieldError::invalid(
+                &path.child("apiVersion"),
+                api_version,
+                "version must not be empty",
+            ));
+        }
+        for field in ["kind", "name", "uid"] {
+            if text(owner, field).is_empty() {
+                errors.push(FieldError::invalid(
+                    &path.child(field),
+                    "",
+                    "must not be empty",
+                ));
+            }
+        }
+        if api_version == "v1" && kind == "Event" {
+            errors.push(FieldError::invalid(
+                path,
+                owner,
+                "/v1, Kind=Event is disallowed from being an owner",
+            ));
+        }
+        if json::flag(owner, "controller") {
+            let this = format!("{kind}/{}", text(owner, "name"));
+            if let Some(first) = &controller {
+                let detail = format!(
+                    "Only one reference can have Controller set to true. Found \"true\" in references for {first} and {this}"
+                );
+                let owners = get(metadata, "ownerReferences").unwrap_or(&ABSENT);
+                errors.push(FieldError::invalid(path, owners, &detail));
+            } else {
+                controller = Some(this);
+            }
+        }
+    }
+}
+
+fn validate_finalizers(metadata: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    let finalizers = list(metadata, "finalizers");
+    let has = |name: &str| finalizers.iter().any(|f| f.as_str() == Some(name));
+    for finalizer in finalizers.iter().filter_map(Value::as_str) {
+        for fault in names::qualified_name(finalizer) {
+            errors.push(FieldError::invalid(path, finalizer, &fault));
+        }
+    }
+    if has("orphan") && has("foregroundDeletion") {
+        let finalizers = get(metadata, "finalizers").unwrap_or(&ABSENT);
+        errors.push(FieldError::invalid(
+            path,
+            finalizers,
+            "finalizer orphan and foregroundDeletion cannot be both set",
+        ));
+    }
+}
+
+/// Judges one finalizer of one of Kubernetes' own kinds: qualified, or one of the old short names.
+pub(crate) fn validate_kube_finalizer(name: &str, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    if !name.contains('/') && !matches!(name, "kubernetes" | "orphan" | "foregroundDeletion") {
+        errors.push(FieldError::invalid(
+            path,
+            name,
+            "name is neither a standard finalizer name nor is it fully qualified",
+        ));
+    }
+}
+
+/// The further rule for finalizers of Kubernetes' own kinds.
+pub(crate) fn validate_kube_finalizers(object: &Value, errors: &mut Vec<FieldError>) {
+    let path = Path::new("metadata");
+    let path = path.child("finalizers");
+    for (i, finalizer) in finalizers(object).enumerate() {
+        validate_kube_finalizer(finalizer, &path.index(i), errors);
+    }
+}
+
+fn validate_no_new_finalizers(
+    new: &Value,
+    old: &Value,
+    path: &Path<'_>,
+    errors: &mut Vec<FieldError>,
+) {
+    let old = list(old, "finalizers");
+    let mut extra: Vec<&str> = list(new, "finalizers")
+        .iter()
+        .filter(|finalizer| !old.contains(finalizer))
+        .filter_map(Value::as_str)
+        .collect();
+    extra.sort_unstable();
+    extra.dedup();
+    if !extra.is_empty() {
+        let extra: Vec<String> = extra.into_iter().map(quote).collect();
+        let detail = format!(
+            "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
+            extra.join(", ")
+        );
+        errors.push(FieldError::forbidden(path, &detail));
+    }
+}
+
+fn validate_managed_fields(metadata: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    for (i, entry) in list(metadata, "managedFields").iter().enumerate() {
+        let path = path.index(i);
+        let operation = text(entry, "operation");
+        if !matches!(operation, "Apply" | "Update") {
+            errors.push(FieldError::invalid(
+                &path.child("operation"),
+                operation,
+                "must be `Apply` or `Update`",
+            ));
+        }
+        let fields_type = text(entry, "fieldsType");
+        if !matches!(fields_type, "" | "FieldsV1") {
+            errors.push(FieldError::invalid(
+                &path.child("fieldsType"),
+                fields_type,
+                "must be `FieldsV1`",
+            ));
+        }
+        let manager = text(entry, "manager");
+        if manager.len() > 128 {
+            errors.push(FieldError::too_long(&path.child("manager"), 128));
+        }
+        for (at, c) in manager.char_indices().filter(|(_, c)| c.is_control()) {
+            let detail = format!(
+                "invalid character U+{:04X} (at position {at})",
+                u32::from(c)
+            );
+            errors.push(FieldError::invalid(
+                &path.child("manager"),
+                manager,
+                &detail,
+            ));
+        }
+        if text(entry, "subresource").len() > 256 {
+            errors.push(FieldError::too_long(&path.child("subresource"), 256));
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Quantities of resources: `100m`, `1.5Gi`, `2e3`.
