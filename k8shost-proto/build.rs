@@ -7,23 +7,9 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use prost_types::FileDescriptorSet;
+use prost_types::field_descriptor_proto::Label;
+use prost_types::{FieldDescriptorProto, FileDescriptorSet};
 use protox::prost::Message;
-
-/// What is mostly absent and large: without boxes a volume takes 3 KiB, and a container 2 KiB.
-const BOXED: [&str; 11] = [
-    ".k8shost.v1.Volume",
-    ".k8shost.v1.Container.lifecycle",
-    ".k8shost.v1.Container.liveness_probe",
-    ".k8shost.v1.Container.readiness_probe",
-    ".k8shost.v1.Container.security_context",
-    ".k8shost.v1.Container.startup_probe",
-    ".k8shost.v1.EphemeralContainer.lifecycle",
-    ".k8shost.v1.EphemeralContainer.liveness_probe",
-    ".k8shost.v1.EphemeralContainer.readiness_probe",
-    ".k8shost.v1.EphemeralContainer.security_context",
-    ".k8shost.v1.EphemeralContainer.startup_probe",
-];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new("../proto");
@@ -52,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     )?;
     fs::write(out.join("serde.rs"), serde::generate(&set))?;
     let mut builder = tonic_prost_build::configure().btree_map(".");
-    for path in BOXED {
+    for path in boxed_fields(&set) {
         builder = builder.boxed(path);
     }
     builder.compile_fds(set)?;
@@ -68,4 +54,24 @@ fn comments_only(mut set: FileDescriptorSet) -> FileDescriptorSet {
         }
     }
     set
+}
+
+/// The fields whose values are large and mostly absent: without boxes a volume would take 3 KiB,
+/// and a container 2 KiB.
+fn boxed_fields(set: &FileDescriptorSet) -> Vec<String> {
+    let large = |field: &FieldDescriptorProto| {
+        let name = field.type_name().rsplit('.').next().unwrap_or_default();
+        let known = ["Lifecycle", "Probe", "SecurityContext"].contains(&name);
+        (known || name.ends_with("VolumeSource")) && field.label() != Label::Repeated
+    };
+    let mut paths = Vec::new();
+    for file in &set.file {
+        for message in &file.message_type {
+            for field in message.field.iter().filter(|field| large(field)) {
+                let (package, message, field) = (file.package(), message.name(), field.name());
+                paths.push(format!(".{package}.{message}.{field}"));
+            }
+        }
+    }
+    paths
 }
