@@ -1,0 +1,161 @@
+//! Runs seeds of the simulation, traces one, or measures how many it takes to catch each mutation.
+#![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use k8shost_sim::{Outcome, Recipe, Setup, Sweep, mutation_named, recipe_for, run};
+use k8shost_store::log::Mutation;
+
+/// Simulates several servers over a faulty store, and checks what they do against the true log.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Args {
+    /// How many seeds to run.
+    #[arg(long, default_value_t = 1000)]
+    seeds: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 1)]
+    start: u64,
+    /// Begin no new seed after so many seconds.
+    #[arg(long)]
+    secs: Option<u64>,
+    /// How many seeds to run at once.
+    #[arg(long, default_value_t = 1)]
+    threads: usize,
+    /// How faults and load are drawn: any, even, void, stale, lives, loads, embedded, calm.
+    #[arg(long, default_value = "any")]
+    mix: Recipe,
+    /// The rule of the protocol to break.
+    #[arg(long, value_parser = mutation_named)]
+    mutation: Option<Mutation>,
+    /// Check only what a client could see.
+    #[arg(long)]
+    black: bool,
+    /// Print what happens in this seed, and run no other.
+    #[arg(long)]
+    trace: Option<u64>,
+    /// Of a trace, print only so many lines at the end.
+    #[arg(long)]
+    last: Option<usize>,
+    /// Print how many seeds it takes to catch each mutation, from three disjoint ranges.
+    #[arg(long)]
+    table: bool,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let setup = Setup {
+        seed: args.trace.unwrap_or(args.start),
+        recipe: args.mix,
+        mutation: args.mutation,
+        white: !args.black,
+        trace: args.trace.is_some(),
+    };
+    if args.table {
+        table(&args, &setup);
+        return ExitCode::SUCCESS;
+    }
+    if args.trace.is_some() {
+        return trace(&args, &run(&setup));
+    }
+    let sweep = Sweep {
+        start: args.start,
+        seeds: args.seeds,
+        time: args.secs.map(Duration::from_secs),
+        threads: args.threads,
+    };
+    let swept = sweep.run(&setup);
+    let seconds = swept.took.as_secs_f64();
+    println!(
+        "{} seeds in {seconds:.1} s, {:.0} KV requests/s: {}",
+        swept.seeds,
+        swept.stats.kv as f64 / seconds,
+        swept.stats
+    );
+    let Some((seed, violation)) = swept.failed else {
+        return ExitCode::SUCCESS;
+    };
+    println!("seed {seed}: {violation}");
+    let mix = recipe_name(args.mix);
+    let mutation = args
+        .mutation
+        .map_or(String::new(), |m| format!(" --mutation {m:?}"));
+    let black = if args.black { " --black" } else { "" };
+    println!(
+        "reproduce: cargo run --release -p k8shost-sim -- --mix {mix}{mutation}{black} --trace {seed}"
+    );
+    ExitCode::FAILURE
+}
+
+fn recipe_name(recipe: Recipe) -> &'static str {
+    k8shost_sim::RECIPES
+        .iter()
+        .find(|known| known.0 == recipe)
+        .map_or("any", |known| known.1)
+}
+
+fn trace(args: &Args, outcome: &Outcome) -> ExitCode {
+    let skip = args
+        .last
+        .map_or(0, |last| outcome.trace.len().saturating_sub(last));
+    for line in &outcome.trace[skip..] {
+        println!("{line}");
+    }
+    println!("hash {:016x}; {}", outcome.hash, outcome.stats);
+    match &outcome.violation {
+        Some(violation) => {
+            println!("{violation}");
+            ExitCode::FAILURE
+        }
+        None => ExitCode::SUCCESS,
+    }
+}
+
+/// One lucky seed does not make a figure: each mutation is looked for in three ranges.
+const RANGES: u64 = 3;
+const APART: u64 = 10_000_000;
+
+fn table(args: &Args, setup: &Setup) {
+    println!("| mutation | mix | seeds to catch | caught as |");
+    println!("| --- | --- | --- | --- |");
+    for &mutation in Mutation::ALL {
+        if args.mutation.is_some_and(|only| only != mutation) {
+            continue;
+        }
+        let recipe = if args.mix == Recipe::Any {
+            recipe_for(mutation)
+        } else {
+            args.mix
+        };
+        let setup = Setup {
+            recipe,
+            mutation: Some(mutation),
+            ..*setup
+        };
+        let (mut took, mut caught) = (Vec::new(), None);
+        for range in 0..RANGES {
+            let start = 1 + range * APART;
+            let swept = Sweep {
+                start,
+                seeds: args.seeds,
+                time: Some(Duration::from_secs(args.secs.unwrap_or(60))),
+                threads: args.threads,
+            }
+            .run(&setup);
+            took.push(match &swept.failed {
+                Some((seed, _)) => format!("{}", seed - start + 1),
+                None => format!("none in {}", swept.seeds),
+            });
+            caught = caught.or(swept.failed.map(|failed| failed.1));
+        }
+        let caught: String = caught.unwrap_or_default().chars().take(100).collect();
+        println!(
+            "| `{mutation:?}` | {} | {} | {} |",
+            recipe_name(recipe),
+            took.join(", "),
+            caught.replace('|', "\\|")
+        );
+    }
+}
