@@ -7,6 +7,8 @@ mod aim;
 mod check;
 mod client;
 mod env;
+#[cfg(test)]
+mod harness;
 mod format;
 mod history;
 mod kv;
