@@ -1,2 +1,70 @@
-//! The `k8shost` binary.
-fn main() {}
+//! The `k8shost` binary: flags in, a running server out.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+use k8shost_server::{Settings, check, serve, start_logging};
+
+/// Kubernetes for many tenants: every organization and project gets its own Kubernetes API.
+#[derive(Parser)]
+#[command(name = "k8shost", version, about, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Starts the server; also what no subcommand means.
+    Serve(ServeArgs),
+    /// Verifies the data of a stopped server: every log, every object, every digest. Changes nothing.
+    Check {
+        /// The data folder.
+        #[arg(long, env = "K8SHOST_DATA_DIR", default_value = "data", value_name = "DIR")]
+        data_dir: PathBuf,
+    },
+}
+
+#[derive(Args)]
+struct ServeArgs {
+    /// A TOML file with the same settings, written as the long flags are: `data-dir = "/srv/k8shost"`.
+    /// Flags weigh more than the environment, and that more than the file.
+    #[arg(long, env = "K8SHOST_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.command {
+        Some(Command::Check { data_dir }) => check(&data_dir),
+        Some(Command::Serve(args)) => run(args).map(|()| true),
+        None => run(cli.serve).map(|()| true),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: ServeArgs) -> anyhow::Result<()> {
+    let mut settings = args.settings;
+    if let Some(path) = &args.config {
+        settings = settings.or(Settings::read(path)?);
+    }
+    let config = settings.resolve()?;
+    start_logging(&config.log, config.log_format)?;
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the runtime cannot be started")?
+        .block_on(serve(config))
+}

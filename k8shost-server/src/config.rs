@@ -1,0 +1,350 @@
+//! What the server is told: flags, the environment (`K8SHOST_…`) and a TOML file, in that order of
+//! weight.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
+
+use clap::{Args, ValueEnum};
+use ipnet::IpNet;
+use serde::Deserialize;
+
+/// The port that kube-apiserver listens on, and so do we.
+const DEFAULT_PORT: u16 = 6443;
+
+/// Settings as given, in flags, the environment or the file: everything may be absent.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Settings {
+    /// Address and port to listen on; port 0 picks a free one. Several, separated by commas.
+    /// Only loopback addresses: there is no authentication. [default: 127.0.0.1:6443, and
+    /// [::1]:6443 where there is IPv6]
+    #[arg(long, env = "K8SHOST_LISTEN", value_delimiter = ',', value_name = "ADDR:PORT")]
+    pub listen: Option<Vec<SocketAddr>>,
+
+    /// The folder that the embedded store keeps its data in. [default: ./data]
+    #[arg(long, env = "K8SHOST_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+
+    /// Where state is kept: `embedded` (in the data folder) or `memory` (gone when the server stops).
+    /// [default: embedded]
+    #[arg(long, env = "K8SHOST_STORE", value_name = "STORE")]
+    pub store: Option<StoreKind>,
+
+    /// Ranges that cluster IPs are taken from, in each project: one, or an IPv4 and an IPv6 range
+    /// for dual stack; the first is the primary family. [default: 10.96.0.0/16]
+    #[arg(long, env = "K8SHOST_SERVICE_CIDRS", value_delimiter = ',', value_name = "CIDR")]
+    pub service_cidrs: Option<Vec<IpNet>>,
+
+    /// Ports that node ports are taken from. [default: 30000-32767]
+    #[arg(long, env = "K8SHOST_NODE_PORTS", value_name = "FIRST-LAST")]
+    pub node_ports: Option<PortRange>,
+
+    /// How far back a watch can resume and a list can continue: `5m`, `90s`. [default: 5m]
+    #[arg(long, env = "K8SHOST_RETENTION", value_name = "DURATION")]
+    pub retention: Option<Span>,
+
+    /// How long a tenant that nobody uses stays in memory after its log is clean. [default: 1m]
+    #[arg(long, env = "K8SHOST_IDLE_AFTER", value_name = "DURATION")]
+    pub idle_after: Option<Span>,
+
+    /// Free disk space below which writes are refused, in MiB. [default: 128]
+    #[arg(long, env = "K8SHOST_DISK_RESERVE_MIB", value_name = "MIB")]
+    pub disk_reserve_mib: Option<u64>,
+
+    /// How often a watch that asked for bookmarks gets one. [default: 1m]
+    #[arg(long, env = "K8SHOST_BOOKMARK_INTERVAL", value_name = "DURATION")]
+    pub bookmark_interval: Option<Span>,
+
+    /// How long answers in flight may take once the server was told to stop. [default: 10s]
+    #[arg(long, env = "K8SHOST_DRAIN_TIMEOUT", value_name = "DURATION")]
+    pub drain_timeout: Option<Span>,
+
+    /// What is logged: a level (error, warn, info, debug, trace) or a filter such as
+    /// `info,k8shost_store=debug`. At debug, each request is a line. [default: info]
+    #[arg(long, env = "K8SHOST_LOG", value_name = "FILTER")]
+    pub log: Option<String>,
+
+    /// How it is logged: `text`, `json`, or `auto` (text on a terminal, else JSON). [default: auto]
+    #[arg(long, env = "K8SHOST_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+}
+
+/// Where state is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StoreKind {
+    /// In the data folder.
+    Embedded,
+    /// In memory only.
+    Memory,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Text on a terminal, else JSON.
+    Auto,
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// A length of time as people write it: `250ms`, `90s`, `5m`, `2h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Span(pub Duration);
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("'{text}' is not a duration: write it as 250ms, 90s, 5m or 2h");
+        let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+        let number: u64 = text[..digits].parse().map_err(|_| wrong())?;
+        let millis = match &text[digits..] {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            _ => return Err(wrong()),
+        };
+        let millis = number.checked_mul(millis).filter(|m| *m > 0).ok_or_else(wrong)?;
+        Ok(Self(Duration::from_millis(millis)))
+    }
+}
+
+impl TryFrom<String> for Span {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+/// A range of ports: `30000-32767`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct PortRange(pub RangeInclusive<u16>);
+
+impl FromStr for PortRange {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("'{text}' is not a range of ports: write it as 30000-32767");
+        let (first, last) = text.split_once('-').ok_or_else(wrong)?;
+        let first: u16 = first.parse().map_err(|_| wrong())?;
+        let last: u16 = last.parse().map_err(|_| wrong())?;
+        if first == 0 || first > last {
+            return Err(wrong());
+        }
+        Ok(Self(first..=last))
+    }
+}
+
+impl TryFrom<String> for PortRange {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+/// What is wrong with the settings.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file can't be read.
+    #[error("the configuration file {path} cannot be read: {source}")]
+    Read {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file has a wrong key or value.
+    #[error("the configuration file {path} is wrong: {message}")]
+    Parse {
+        /// The file.
+        path: String,
+        /// Where and why.
+        message: String,
+    },
+    /// Not a loopback address.
+    #[error(
+        "--listen {0}: not a loopback address; without authentication the server listens on loopback only (127.0.0.1 or [::1])"
+    )]
+    NotLoopback(SocketAddr),
+    /// Ranges that can't serve.
+    #[error("--service-cidrs: {0}")]
+    Cidrs(String),
+}
+
+/// Settings with everything decided.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen, and whether a failure to is an error (it is not for the default IPv6 address).
+    pub listen: Vec<(SocketAddr, bool)>,
+    /// The data folder.
+    pub data_dir: PathBuf,
+    /// Where state is kept.
+    pub store: StoreKind,
+    /// Ranges of cluster IPs, the primary family first.
+    pub service_cidrs: Vec<IpNet>,
+    /// Node ports.
+    pub node_ports: RangeInclusive<u16>,
+    /// How far back watches and lists go.
+    pub retention: Duration,
+    /// When an unused tenant leaves memory.
+    pub idle_after: Duration,
+    /// Free space that is kept, in bytes.
+    pub disk_reserve: u64,
+    /// How often bookmarks are sent.
+    pub bookmark_interval: Duration,
+    /// How long stopping may take.
+    pub drain_timeout: Duration,
+    /// The log filter.
+    pub log: String,
+    /// The log format.
+    pub log_format: LogFormat,
+}
+
+impl Settings {
+    /// Reads a TOML file. An unknown key is an error that names it.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.display().to_string(),
+            source,
+        })?;
+        toml::from_str(&text).map_err(|e| ConfigError::Parse {
+            path: path.display().to_string(),
+            message: e.to_string(),
+        })
+    }
+
+    /// What is set here, else what is set there.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            listen: self.listen.or(other.listen),
+            data_dir: self.data_dir.or(other.data_dir),
+            store: self.store.or(other.store),
+            service_cidrs: self.service_cidrs.or(other.service_cidrs),
+            node_ports: self.node_ports.or(other.node_ports),
+            retention: self.retention.or(other.retention),
+            idle_after: self.idle_after.or(other.idle_after),
+            disk_reserve_mib: self.disk_reserve_mib.or(other.disk_reserve_mib),
+            bookmark_interval: self.bookmark_interval.or(other.bookmark_interval),
+            drain_timeout: self.drain_timeout.or(other.drain_timeout),
+            log: self.log.or(other.log),
+            log_format: self.log_format.or(other.log_format),
+        }
+    }
+
+    /// Fills in the defaults and checks what must fit together.
+    pub fn resolve(self) -> Result<Config, ConfigError> {
+        let listen = match self.listen {
+            Some(addresses) => addresses.into_iter().map(|a| (a, true)).collect(),
+            None => vec![
+                (SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), DEFAULT_PORT), true),
+                (SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), DEFAULT_PORT), false),
+            ],
+        };
+        if let Some((address, _)) = listen.iter().find(|(a, _)| !a.ip().is_loopback()) {
+            return Err(ConfigError::NotLoopback(*address));
+        }
+        let default_cidr = || IpNet::new(IpAddr::V4(Ipv4Addr::new(10, 96, 0, 0)), 16);
+        let service_cidrs = match self.service_cidrs {
+            Some(cidrs) => cidrs,
+            None => vec![default_cidr().expect("16 is a prefix length of IPv4")],
+        };
+        check_cidrs(&service_cidrs)?;
+        Ok(Config {
+            listen,
+            data_dir: self.data_dir.unwrap_or_else(|| PathBuf::from("data")),
+            store: self.store.unwrap_or(StoreKind::Embedded),
+            service_cidrs,
+            node_ports: self.node_ports.map_or(30000..=32767, |r| r.0),
+            retention: self.retention.map_or(Duration::from_secs(300), |s| s.0),
+            idle_after: self.idle_after.map_or(Duration::from_secs(60), |s| s.0),
+            disk_reserve: self.disk_reserve_mib.unwrap_or(128).saturating_mul(1 << 20),
+            bookmark_interval: self.bookmark_interval.map_or(Duration::from_secs(60), |s| s.0),
+            drain_timeout: self.drain_timeout.map_or(Duration::from_secs(10), |s| s.0),
+            log: self.log.unwrap_or_else(|| "info".to_owned()),
+            log_format: self.log_format.unwrap_or(LogFormat::Auto),
+        })
+    }
+}
+
+/// One range, or one of each family; large enough for an address besides network, first and broadcast.
+fn check_cidrs(cidrs: &[IpNet]) -> Result<(), ConfigError> {
+    let wrong = |m: String| Err(ConfigError::Cidrs(m));
+    match cidrs {
+        [_] => {}
+        [a, b] if a.addr().is_ipv4() != b.addr().is_ipv4() => {}
+        [_, _] => return wrong("two ranges must be of different families".to_owned()),
+        _ => return wrong(format!("expected one or two ranges, not {}", cidrs.len())),
+    }
+    for cidr in cidrs {
+        if cidr.trunc() != *cidr {
+            return wrong(format!("{cidr} has host bits set: did you mean {}?", cidr.trunc()));
+        }
+        if cidr.max_prefix_len() - cidr.prefix_len() < 3 {
+            return wrong(format!("{cidr} has too few addresses: a /29 (IPv6: a /125) is the least"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_written() {
+        assert_eq!("250ms".parse(), Ok(Span(Duration::from_millis(250))));
+        assert_eq!("5m".parse(), Ok(Span(Duration::from_secs(300))));
+        for wrong in ["", "5", "m", "-5m", "5d", "0s", "99999999999999999999h", "1 s"] {
+            assert!(wrong.parse::<Span>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_others_reach_is_refused_by_name() {
+        let settings =
+            Settings { listen: Some(vec!["0.0.0.0:6443".parse().unwrap()]), ..Settings::default() };
+        let message = settings.resolve().unwrap_err().to_string();
+        assert!(message.contains("0.0.0.0:6443"), "{message}");
+    }
+
+    #[test]
+    fn an_unknown_key_in_the_file_is_named() {
+        let message = toml::from_str::<Settings>("retention = \"5m\"\nretension = \"6m\"")
+            .unwrap_err()
+            .to_string();
+        assert!(message.contains("retension"), "{message}");
+    }
+
+    #[test]
+    fn flags_weigh_more_than_the_file() {
+        let file: Settings = toml::from_str("log = \"debug\"\nretention = \"1m\"").unwrap();
+        let flags = Settings { log: Some("warn".to_owned()), ..Settings::default() };
+        let merged = flags.or(file).resolve().unwrap();
+        assert_eq!((merged.log.as_str(), merged.retention), ("warn", Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn ranges_that_cannot_serve_are_refused() {
+        for cidrs in [vec!["10.0.0.1/16"], vec!["10.0.0.0/31"], vec!["10.0.0.0/16", "10.1.0.0/16"], vec![]] {
+            let nets: Vec<IpNet> = cidrs.iter().map(|c| c.parse().unwrap()).collect();
+            assert!(check_cidrs(&nets).is_err(), "{cidrs:?}");
+        }
+        let dual = ["10.96.0.0/16".parse().unwrap(), "fd00::/108".parse().unwrap()];
+        assert!(check_cidrs(&dual).is_ok());
+    }
+}

@@ -1,0 +1,140 @@
+//! Objects between protobuf and JSON, and the encodings that are kept while hot.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
+
+use bytes::Bytes;
+use k8shost_proto::{
+    Resource,
+    v1::{Namespace, Node, ObjectMeta, Pod, Service},
+};
+use k8shost_store::log::Object;
+use k8shost_types::{Error, Reason, tenant::TenantName};
+use serde_json::Value;
+
+use crate::registry::kind::Kind;
+
+/// The two ways between a kind's message and its JSON.
+pub(crate) struct Conversion {
+    /// A message, as the JSON tree that the registry takes. BadRequest, if it is no such message or
+    /// says that it is another tenant's.
+    pub(crate) decode: fn(&TenantName, &[u8]) -> Result<Value, Error>,
+    /// Stored JSON, as a message that names its tenant.
+    encode: fn(&TenantName, &[u8]) -> Result<Vec<u8>, Error>,
+}
+
+impl Conversion {
+    const fn of<T: Resource>() -> Self {
+        Self { decode: decode::<T>, encode: encode::<T> }
+    }
+
+    /// The conversion of a kind.
+    pub(crate) fn for_kind(kind: &Kind) -> &'static Self {
+        match kind.rules.kind {
+            "Pod" => &const { Self::of::<Pod>() },
+            "Service" => &const { Self::of::<Service>() },
+            "Node" => &const { Self::of::<Node>() },
+            "Namespace" => &const { Self::of::<Namespace>() },
+            other => unreachable!("{other} has no message: every kind of the gRPC API is named here"),
+        }
+    }
+}
+
+fn decode<T: Resource>(tenant: &TenantName, bytes: &[u8]) -> Result<Value, Error> {
+    let object = T::decode(bytes)
+        .map_err(|e| Error::bad_request(format!("the {} cannot be decoded: {e}", T::KIND)))?;
+    if let Some(metadata) = object.metadata() {
+        check_tenant("org_id", &metadata.org_id, tenant.org.as_str())?;
+        check_tenant("project_id", &metadata.project_id, tenant.project.as_str())?;
+    }
+    to_value(&object, T::KIND)
+}
+
+/// A message as a JSON tree. BadRequest, if it says what JSON cannot.
+pub(crate) fn to_value(message: &impl serde::Serialize, what: &str) -> Result<Value, Error> {
+    serde_json::to_value(message).map_err(|e| {
+        Error::bad_request(format!("the {what} has a value that Kubernetes' JSON cannot say: {e}"))
+    })
+}
+
+fn check_tenant(field: &str, given: &str, actual: &str) -> Result<(), Error> {
+    if given.is_empty() || given == actual {
+        return Ok(());
+    }
+    Err(Error::bad_request(format!(
+        "metadata.{field}: \"{given}\" is not the tenant of the request (\"{actual}\"): leave it empty"
+    )))
+}
+
+fn encode<T: Resource>(tenant: &TenantName, json: &[u8]) -> Result<Vec<u8>, Error> {
+    let mut object = T::from_json(json)
+        .map_err(|e| Error::new(Reason::Internal, "a stored object cannot be read").with_cause(e))?;
+    let metadata = object.metadata_mut().get_or_insert_with(ObjectMeta::default);
+    tenant.org.as_str().clone_into(&mut metadata.org_id);
+    tenant.project.as_str().clone_into(&mut metadata.project_id);
+    Ok(object.encode_to_vec())
+}
+
+/// Encodings of objects, made once and kept while hot, within a budget of bytes.
+#[derive(Debug)]
+pub(crate) struct Encodings {
+    budget: usize,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    bytes: usize,
+    /// Oldest first. The encoding itself is with its object.
+    order: VecDeque<(Weak<Object>, usize)>,
+}
+
+impl Encodings {
+    /// Keeps this many bytes at most.
+    pub(crate) fn new(budget: usize) -> Self {
+        Self { budget, kept: Mutex::default() }
+    }
+
+    /// An object's encoding, for its tenant.
+    pub(crate) fn get(
+        &self,
+        tenant: &TenantName,
+        kind: &Kind,
+        object: &Arc<Object>,
+    ) -> Result<Bytes, Error> {
+        if let Some(bytes) = object.cached() {
+            return Ok(bytes);
+        }
+        let bytes = self.make(tenant, kind, &object.value)?;
+        self.keep(object, bytes.clone());
+        Ok(bytes)
+    }
+
+    /// The encoding of stored JSON that is sent once.
+    pub(crate) fn make(
+        &self,
+        tenant: &TenantName,
+        kind: &Kind,
+        json: &[u8],
+    ) -> Result<Bytes, Error> {
+        (Conversion::for_kind(kind).encode)(tenant, json).map(Bytes::from)
+    }
+
+    fn keep(&self, object: &Arc<Object>, bytes: Bytes) {
+        let size = bytes.len() + std::mem::size_of::<(Weak<Object>, usize)>();
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        object.cache(Some(bytes));
+        kept.order.push_back((Arc::downgrade(object), size));
+        kept.bytes += size;
+        while kept.bytes > self.budget
+            && let Some((oldest, size)) = kept.order.pop_front()
+        {
+            kept.bytes -= size;
+            if let Some(oldest) = oldest.upgrade() {
+                oldest.cache(None);
+            }
+        }
+    }
+}

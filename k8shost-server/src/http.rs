@@ -1,0 +1,77 @@
+//! One port for everything: gRPC, gRPC-Web, health and metrics, told apart by content type and path.
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use std::sync::Arc;
+use tonic::body::Body;
+use tower::{Layer as _, ServiceExt as _, service_fn};
+
+use crate::{grpc::Face, metrics::Metrics, shutdown::Shutdown};
+
+/// Content type of the metrics.
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What answers requests.
+#[derive(Clone)]
+pub(crate) struct App {
+    pub(crate) face: Face,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) shutdown: Shutdown,
+}
+
+impl App {
+    /// Answers any request.
+    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        let content_type = request.headers().get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+        if content_type.starts_with(b"application/grpc-web") {
+            let face = self.face.clone();
+            let inner = service_fn(move |request: Request<Body>| {
+                let face = face.clone();
+                async move { Ok::<_, Infallible>(face.answer(request).await) }
+            });
+            let web = tonic_web::GrpcWebLayer::new().layer(inner);
+            return match web.oneshot(request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            };
+        }
+        if content_type.starts_with(b"application/grpc") {
+            return self.face.answer(request).await;
+        }
+        self.page(&request)
+    }
+
+    fn page(&self, request: &Request<Incoming>) -> Response<Body> {
+        const TEXT: &str = "text/plain; charset=utf-8";
+        let known = match request.uri().path() {
+            "/healthz" | "/livez" => (StatusCode::OK, TEXT, "ok".to_owned()),
+            "/readyz" if self.shutdown.is_stopping() => {
+                (StatusCode::SERVICE_UNAVAILABLE, TEXT, "the server is stopping".to_owned())
+            }
+            "/readyz" => (StatusCode::OK, TEXT, "ok".to_owned()),
+            "/metrics" => (StatusCode::OK, OPENMETRICS, self.metrics.text()),
+            path => {
+                let message = format!(
+                    "there is nothing at {path}: this port serves gRPC (package k8shost.v1), /healthz, /livez, /readyz and /metrics\n"
+                );
+                return text(StatusCode::NOT_FOUND, TEXT, message);
+            }
+        };
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            let message = format!("{} is not offered here, GET is\n", request.method());
+            return text(StatusCode::METHOD_NOT_ALLOWED, TEXT, message);
+        }
+        text(known.0, known.1, known.2)
+    }
+}
+
+fn text(status: StatusCode, content_type: &'static str, body: String) -> Response<Body> {
+    let mut response = Response::new(Body::new(http_body_util::Full::new(Bytes::from(body))));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}

@@ -1,0 +1,18 @@
+//! The server: the registry of Kubernetes objects and the faces that serve it.
+
+mod check;
+mod config;
+mod controllers;
+mod grpc;
+mod http;
+mod logging;
+mod metrics;
+mod registry;
+mod serve;
+mod shutdown;
+mod tenancy;
+
+pub use check::check;
+pub use config::{Config, ConfigError, LogFormat, PortRange, Settings, Span, StoreKind};
+pub use logging::start as start_logging;
+pub use serve::serve;

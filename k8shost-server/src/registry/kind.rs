@@ -1,0 +1,146 @@
+//! The table of kinds. A kind is a row: its rules, and what of it needs the state or the time. All
+//! verbs are written once, in the rest of the registry, for every row.
+
+use k8shost_store::log::State;
+use k8shost_types::{Error, Strategy, addresses, namespace, node, pod, service};
+use serde_json::Value;
+
+use super::{Context, delete, network};
+
+/// What an update is about to change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Everything but the status.
+    Spec,
+    /// The status alone.
+    Status,
+}
+
+/// Takes what an object needs from what is free in the state; runs inside the commit.
+type Allocate = fn(&Context, &State, &mut Value, Option<&Value>) -> Result<(), Error>;
+
+/// A row of the table.
+pub(crate) struct Kind {
+    /// API group, empty for core.
+    pub(crate) group: &'static str,
+    /// Names, defaults, validation and selectable fields.
+    pub(crate) rules: &'static Strategy,
+    /// What a namespaced kind's namespaces are: an object is made only where one stands and stays.
+    pub(crate) parent: Option<&'static Kind>,
+    /// What an object holds exclusively, as names: `ip/10.96.0.10`.
+    pub(crate) claims: fn(&Value) -> Vec<String>,
+    /// For a kind whose objects get something at commit time.
+    pub(crate) allocate: Option<Allocate>,
+    /// How long a delete of the object takes when the caller asked for so many seconds. `None`: it
+    /// goes at once, as it is.
+    pub(crate) grace: fn(&Value, Option<i64>) -> Option<i64>,
+    /// What a delete refuses, or changes in an object that then stays until something finishes it.
+    pub(crate) begin_delete: fn(&mut Value) -> Result<(), Error>,
+    /// What keeps a deleted object besides metadata.finalizers.
+    pub(crate) is_held: fn(&Value) -> bool,
+}
+
+impl std::fmt::Debug for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.rules.kind)
+    }
+}
+
+impl Kind {
+    /// A kind with nothing special: a row to start from.
+    pub(crate) const fn plain(group: &'static str, rules: &'static Strategy) -> Self {
+        Self {
+            group,
+            rules,
+            parent: None,
+            claims: |_| Vec::new(),
+            allocate: None,
+            grace: |_, _| None,
+            begin_delete: |_| Ok(()),
+            is_held: |_| false,
+        }
+    }
+
+    /// `pods`.
+    pub(crate) fn resource(&self) -> &'static str {
+        self.rules.resource
+    }
+
+    /// Where this kind's objects stand: `pods/`, in a namespace `pods/default/`.
+    pub(crate) fn prefix(&self, namespace: &str) -> String {
+        let mut prefix = String::with_capacity(64);
+        prefix.push_str(self.resource());
+        if !self.group.is_empty() {
+            prefix.push('.');
+            prefix.push_str(self.group);
+        }
+        prefix.push('/');
+        if self.rules.namespaced && !namespace.is_empty() {
+            prefix.push_str(namespace);
+            prefix.push('/');
+        }
+        prefix
+    }
+
+    /// An object's key: `pods/default/nginx`, `nodes/n1`.
+    pub(crate) fn key(&self, namespace: &str, name: &str) -> String {
+        let mut key = self.prefix(namespace);
+        key.push_str(name);
+        key
+    }
+
+    /// Namespace (empty for a cluster-scoped kind) and name in a key of this kind.
+    pub(crate) fn split<'k>(&self, key: &'k str) -> (&'k str, &'k str) {
+        let rest = key.split_once('/').map_or("", |(_, rest)| rest);
+        match rest.split_once('/') {
+            Some(parts) if self.rules.namespaced => parts,
+            _ => ("", rest),
+        }
+    }
+
+    /// The row that a stored key belongs to.
+    pub(crate) fn of_key(key: &str) -> Option<&'static Kind> {
+        let resource = key.split_once('/')?.0;
+        let (resource, group) = resource.split_once('.').unwrap_or((resource, ""));
+        KINDS.iter().find(|k| k.resource() == resource && k.group == group).copied()
+    }
+}
+
+pub(crate) static PODS: Kind = Kind {
+    parent: Some(&NAMESPACES),
+    grace: delete::pod_grace,
+    ..Kind::plain("", &pod::STRATEGY)
+};
+
+pub(crate) static SERVICES: Kind = Kind {
+    parent: Some(&NAMESPACES),
+    claims: addresses::claims,
+    allocate: Some(network::allocate),
+    ..Kind::plain("", &service::STRATEGY)
+};
+
+pub(crate) static NODES: Kind = Kind::plain("", &node::STRATEGY);
+
+pub(crate) static NAMESPACES: Kind = Kind {
+    begin_delete: delete::begin_namespace_delete,
+    is_held: delete::namespace_is_held,
+    ..Kind::plain("", &namespace::STRATEGY)
+};
+
+/// Every kind that is served.
+pub(crate) static KINDS: [&Kind; 4] = [&PODS, &SERVICES, &NODES, &NAMESPACES];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_and_names_agree() {
+        assert_eq!(PODS.key("default", "a"), "pods/default/a");
+        assert_eq!(PODS.split("pods/default/a"), ("default", "a"));
+        assert_eq!(NODES.key("", "n1"), "nodes/n1");
+        assert_eq!(NODES.split("nodes/n1"), ("", "n1"));
+        assert_eq!(Kind::of_key("nodes/n1").map(|k| k.rules.kind), Some("Node"));
+        assert!(Kind::of_key("widgets.example.com/default/a").is_none());
+    }
+}

@@ -1,0 +1,132 @@
+//! The registry: Kubernetes' semantics, once for all kinds, over the tenant log.
+//!
+//! It knows no protocol and no KV. A [`Resource`] is reached through a [`Tenant`] only.
+
+pub(crate) mod delete;
+pub(crate) mod json;
+pub(crate) mod kind;
+pub(crate) mod list;
+pub(crate) mod namespaces;
+pub(crate) mod network;
+pub(crate) mod nodes;
+pub(crate) mod pods;
+pub(crate) mod watch;
+pub(crate) mod write;
+
+use std::{sync::Arc, time::Duration};
+
+use k8shost_store::log::{Attributes, Object, Revision, State, TenantLog};
+use k8shost_types::{Error, addresses::ServiceNetwork, tenant::TenantName};
+use serde_json::Value;
+
+use self::kind::Kind;
+
+/// What the rules need to know besides the objects.
+#[derive(Debug)]
+pub struct Context {
+    /// Ranges of cluster IPs and node ports.
+    pub network: ServiceNetwork,
+    /// How often a watch that asked for bookmarks gets one.
+    pub bookmark_interval: Duration,
+}
+
+/// An authenticated request's tenant: the only way to its objects.
+#[derive(Clone)]
+pub struct Tenant {
+    /// `None`: the system tenant.
+    name: Option<Arc<TenantName>>,
+    log: TenantLog,
+    context: Arc<Context>,
+}
+
+impl Tenant {
+    /// For [`crate::tenancy`], which looks tenants up, and nobody else.
+    pub(crate) fn new(name: Option<Arc<TenantName>>, log: TenantLog, context: Arc<Context>) -> Self {
+        Self { name, log, context }
+    }
+
+    /// Its organization and project.
+    pub(crate) fn name(&self) -> Option<&Arc<TenantName>> {
+        self.name.as_ref()
+    }
+
+    /// Its objects of a kind.
+    pub(crate) fn resource(&self, kind: &'static Kind) -> Resource<'_> {
+        Resource { tenant: self, kind }
+    }
+
+    /// Its log, for the controllers.
+    pub(crate) fn log(&self) -> &TenantLog {
+        &self.log
+    }
+}
+
+/// A tenant's objects of one kind.
+#[derive(Clone, Copy)]
+pub(crate) struct Resource<'a> {
+    tenant: &'a Tenant,
+    kind: &'static Kind,
+}
+
+impl Resource<'_> {
+    /// One object. NotFound if there is none of that name.
+    pub(crate) async fn get(&self, namespace: &str, name: &str) -> Result<Arc<Object>, Error> {
+        let state = self.tenant.log.read().await?;
+        state.get(&self.kind.key(namespace, name)).cloned().ok_or_else(|| self.not_found(name))
+    }
+
+    fn not_found(&self, name: &str) -> Error {
+        Error::not_found(self.kind.resource(), name)
+    }
+}
+
+/// What selectors look at, of an object's tree.
+pub(crate) fn attributes(kind: &Kind, object: &Value) -> Attributes {
+    let labels = object["metadata"]["labels"].as_object();
+    Attributes {
+        // The map is ordered by key already.
+        labels: labels
+            .into_iter()
+            .flatten()
+            .map(|(key, value)| (key.as_str().into(), value.as_str().unwrap_or("").into()))
+            .collect(),
+        fields: (kind.rules.fields)(object)
+            .into_iter()
+            .map(|(field, value)| (field.into(), value.into()))
+            .collect(),
+        claims: (kind.claims)(object).into_iter().map(String::into_boxed_str).collect(),
+    }
+}
+
+/// Revision and attributes of a stored object, for loading.
+pub(crate) fn read_stored(key: &str, value: &[u8]) -> Result<(Revision, Attributes), String> {
+    let object: Value = serde_json::from_slice(value).map_err(|e| e.to_string())?;
+    let revision = object["metadata"]["resourceVersion"]
+        .as_str()
+        .and_then(|v| v.parse().ok())
+        .ok_or("it has no metadata.resourceVersion")?;
+    let attributes = match Kind::of_key(key) {
+        Some(kind) => attributes(kind, &object),
+        None => Attributes::default(),
+    };
+    Ok((revision, attributes))
+}
+
+/// Refuses a create in a namespace that is not there, or is on its way out.
+pub(crate) fn admit_to_namespace(
+    state: &State,
+    kind: &Kind,
+    namespace: &str,
+    name: &str,
+) -> Result<(), Error> {
+    let Some(parent) = kind.parent else {
+        return Ok(());
+    };
+    let Some(found) = state.get(&parent.key("", namespace)) else {
+        return Err(Error::not_found(parent.resource(), namespace));
+    };
+    if namespaces::is_terminating(found) {
+        return Err(Error::namespace_terminating(kind.resource(), name, namespace));
+    }
+    Ok(())
+}

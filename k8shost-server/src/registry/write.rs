@@ -1,0 +1,332 @@
+//! Create and update: the caller's object is prepared outside the commit, and judged again inside it.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
+
+use k8shost_store::log::{Attributes, Change, CommitFn, Event, Object, Previous, Revision, State};
+use k8shost_types::{Error, Reason, meta};
+use serde_json::{Value, json};
+
+use super::{
+    Resource, admit_to_namespace, attributes,
+    delete::is_done,
+    json::{Template, parse},
+    kind::{Kind, Part},
+};
+
+/// How often a generated name that is taken is generated again.
+const GENERATE_TRIES: usize = 8;
+
+/// An object that only waits for its revision.
+#[derive(Clone)]
+pub(crate) struct Prepared {
+    template: Template,
+    attributes: Attributes,
+}
+
+impl Prepared {
+    pub(crate) fn new(kind: &Kind, object: &Value) -> Self {
+        Self { template: Template::new(object), attributes: attributes(kind, object) }
+    }
+
+    pub(crate) fn change(&self, key: &str, revision: Revision) -> Change {
+        Change::Put {
+            key: key.into(),
+            value: self.template.at(revision),
+            attributes: self.attributes.clone(),
+        }
+    }
+}
+
+/// What a read-modify-write makes of an object.
+pub(crate) enum Outcome {
+    /// Nothing changes.
+    Keep,
+    /// This is the object now.
+    Put(Value),
+    /// The object goes.
+    Delete,
+}
+
+/// The same, serialized.
+#[derive(Clone)]
+enum Decision {
+    Keep,
+    Put(Prepared),
+    Delete,
+}
+
+/// What must be true of the object that a write is for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Preconditions {
+    /// The object's uid.
+    pub(crate) uid: Option<String>,
+    /// The object's resourceVersion.
+    pub(crate) resource_version: Option<String>,
+}
+
+impl Resource<'_> {
+    /// Stores a new object in a namespace (of a cluster-scoped kind: ""). The object may name that
+    /// namespace, or none.
+    pub(crate) async fn create(
+        &self,
+        namespace: &str,
+        mut object: Value,
+    ) -> Result<Arc<Object>, Error> {
+        let kind = self.kind;
+        self.check_request(namespace, &mut object)?;
+        if !meta::resource_version(&object).is_empty() {
+            return Err(Error::bad_request(
+                "resourceVersion should not be set on objects to be created",
+            ));
+        }
+        let generated = meta::name(&object).is_empty() && !object["metadata"]["generateName"].as_str().unwrap_or_default().is_empty();
+        if !generated {
+            return self.create_named(namespace, object).await;
+        }
+        for _ in 1..GENERATE_TRIES {
+            match self.create_named(namespace, object.clone()).await {
+                Err(e) if e.reason == Reason::AlreadyExists => {}
+                outcome => return outcome,
+            }
+        }
+        self.create_named(namespace, object).await.map_err(|e| match e.subject {
+            Some(subject) if e.reason == Reason::AlreadyExists => {
+                Error::generate_name_conflict(kind.resource(), &subject.name)
+            }
+            _ => e,
+        })
+    }
+
+    async fn create_named(&self, namespace: &str, mut object: Value) -> Result<Arc<Object>, Error> {
+        let kind = self.kind;
+        // Kubernetes judges the namespace before the object; the commit judges it again.
+        if let Ok(state) = self.tenant.log.cached() {
+            admit_to_namespace(&state, kind, namespace, meta::name(&object))?;
+        }
+        let id = uuid::Uuid::new_v4();
+        let suffix = meta::name_suffix(id.as_u128() as u64);
+        kind.rules.before_create(&mut object, &id.to_string(), SystemTime::now(), &suffix)?;
+        let name = meta::name(&object).to_owned();
+        let key = kind.key(namespace, &name);
+        let namespace = namespace.to_owned();
+        let context = self.tenant.context.clone();
+        let prepared = match kind.allocate {
+            None => Ok(Prepared::new(kind, &object)),
+            Some(allocate) => Err((allocate, object)),
+        };
+        let commit: CommitFn = Box::new(move |state| {
+            admit_to_namespace(state, kind, &namespace, &name)?;
+            if state.get(&key).is_some() {
+                return Err(Error::already_exists(kind.resource(), &name));
+            }
+            let revision = state.next_revision();
+            Ok(vec![match &prepared {
+                Ok(prepared) => prepared.change(&key, revision),
+                Err((allocate, object)) => {
+                    let mut object = object.clone();
+                    allocate(&context, state, &mut object, None)?;
+                    Prepared::new(kind, &object).change(&key, revision)
+                }
+            }])
+        });
+        let committed = self.tenant.log.commit(commit).await?;
+        committed.events.first().and_then(|e| changed(e)).ok_or_else(lost)
+    }
+
+    /// Replaces an object's spec and metadata, or its status. Without a resourceVersion in `new` the
+    /// write is unconditional.
+    pub(crate) async fn update(
+        &self,
+        part: Part,
+        namespace: &str,
+        mut new: Value,
+    ) -> Result<Arc<Object>, Error> {
+        let kind = self.kind;
+        self.check_request(namespace, &mut new)?;
+        let name = meta::name(&new).to_owned();
+        if name.is_empty() {
+            return Err(Error::bad_request("metadata.name must be set: it says which object"));
+        }
+        let uid = meta::uid(&new).to_owned();
+        let resource_version = meta::resource_version(&new).to_owned();
+        self.read_modify_write(namespace, &name, move |old| {
+            check_resource_version(kind, old, &resource_version)?;
+            if !uid.is_empty() && uid != meta::uid(old) {
+                return Err(Error::conflict(
+                    kind.resource(),
+                    meta::name(old),
+                    format_args!(
+                        "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+                        meta::uid(old)
+                    ),
+                ));
+            }
+            let mut new = new.clone();
+            match part {
+                Part::Spec => kind.rules.before_update(&mut new, old)?,
+                Part::Status => kind.rules.before_status_update(&mut new, old)?,
+            }
+            Ok(settle(kind, new))
+        })
+        .await
+    }
+
+    /// The one read-modify-write. `modify` gets the object as it is and says what becomes of it. It
+    /// runs on the latest state first, so that the commit has nothing left to compute, and again
+    /// inside the commit if the object has changed since. The answer is the object as it is
+    /// afterwards, or as it was when it went.
+    pub(crate) async fn read_modify_write(
+        &self,
+        namespace: &str,
+        name: &str,
+        modify: impl Fn(&Value) -> Result<Outcome, Error> + Send + 'static,
+    ) -> Result<Arc<Object>, Error> {
+        let kind = self.kind;
+        let key = kind.key(namespace, name);
+        let missing = self.not_found(name);
+        let context = self.tenant.context.clone();
+        let decide = move |state: &State, object: &Object| -> Result<Decision, Error> {
+            let old = parse(&object.value)?;
+            Ok(match modify(&old)? {
+                Outcome::Keep => Decision::Keep,
+                Outcome::Delete => Decision::Delete,
+                Outcome::Put(mut new) => {
+                    if let Some(allocate) = kind.allocate {
+                        allocate(&context, state, &mut new, Some(&old))?;
+                    }
+                    meta::set(&mut new, "resourceVersion", meta::resource_version(&old));
+                    if new == old {
+                        Decision::Keep
+                    } else {
+                        Decision::Put(Prepared::new(kind, &new))
+                    }
+                }
+            })
+        };
+        let mut early = None;
+        if kind.allocate.is_none()
+            && let Ok(state) = self.tenant.log.cached()
+            && let Some(object) = state.get(&key)
+        {
+            early = Some((object.revision, decide(&state, object)));
+        }
+        let kept: Arc<Mutex<Option<Arc<Object>>>> = Arc::default();
+        let keep = kept.clone();
+        let commit: CommitFn = Box::new(move |state| {
+            let object = state.get(&key).ok_or_else(|| missing.clone())?;
+            let decision = match &early {
+                Some((revision, decision)) if *revision == object.revision => decision.clone()?,
+                _ => decide(state, object)?,
+            };
+            Ok(match decision {
+                Decision::Keep => {
+                    *keep.lock().unwrap_or_else(PoisonError::into_inner) = Some(object.clone());
+                    vec![]
+                }
+                Decision::Put(prepared) => vec![prepared.change(&key, state.next_revision())],
+                Decision::Delete => vec![Change::Delete { key: (*key).into() }],
+            })
+        });
+        let committed = self.tenant.log.commit(commit).await?;
+        match committed.events.first() {
+            Some(event) => changed(event),
+            None => kept.lock().unwrap_or_else(PoisonError::into_inner).take(),
+        }
+        .ok_or_else(lost)
+    }
+
+    /// Checks what the request says of itself against where it was made, and fills it in. The object
+    /// has metadata afterwards.
+    fn check_request(&self, namespace: &str, object: &mut Value) -> Result<(), Error> {
+        let rules = self.kind.rules;
+        for (field, expected) in [("apiVersion", rules.api_version), ("kind", rules.kind)] {
+            let given = object[field].as_str().unwrap_or_default();
+            if !given.is_empty() && given != expected {
+                return Err(Error::bad_request(format!(
+                    "{field}: the object says \"{given}\", this is the API of \"{expected}\""
+                )));
+            }
+        }
+        let object = object
+            .as_object_mut()
+            .ok_or_else(|| Error::bad_request("the object is not a JSON object"))?;
+        let metadata = object.entry("metadata").or_insert_with(|| json!({}));
+        if metadata.is_null() {
+            *metadata = json!({});
+        }
+        let metadata = metadata
+            .as_object_mut()
+            .ok_or_else(|| Error::bad_request("metadata is not a JSON object"))?;
+        let given = metadata.get("namespace").and_then(Value::as_str).unwrap_or_default();
+        if !rules.namespaced {
+            return Ok(());
+        }
+        if !given.is_empty() && given != namespace {
+            return Err(Error::bad_request(format!(
+                "the namespace of the object ({given}) is not the namespace of the request ({namespace})"
+            )));
+        }
+        metadata.insert("namespace".to_owned(), json!(namespace));
+        Ok(())
+    }
+}
+
+impl Preconditions {
+    /// Conflict, if the object is another one, or another version. As Kubernetes words it for deletes.
+    pub(crate) fn check(&self, kind: &Kind, object: &Value) -> Result<(), Error> {
+        let conflict = |what: &str, wanted: &str, found: &str, why: &str| {
+            Error::conflict(
+                kind.rules.kind,
+                meta::name(object),
+                format_args!(
+                    "the {what} in the precondition ({wanted}) does not match the {what} in record ({found}). The object might have been {why}"
+                ),
+            )
+        };
+        if let Some(uid) = &self.uid
+            && uid != meta::uid(object)
+        {
+            return Err(conflict("UID", uid, meta::uid(object), "deleted and then recreated"));
+        }
+        if let Some(version) = &self.resource_version
+            && version != meta::resource_version(object)
+        {
+            let found = meta::resource_version(object);
+            return Err(conflict("ResourceVersion", version, found, "modified"));
+        }
+        Ok(())
+    }
+}
+
+/// Conflict, if the caller saw another version.
+fn check_resource_version(kind: &Kind, old: &Value, expected: &str) -> Result<(), Error> {
+    if expected.is_empty() || expected == meta::resource_version(old) {
+        return Ok(());
+    }
+    if expected.parse::<Revision>().is_err() {
+        return Err(Error::bad_request(format!(
+            "metadata.resourceVersion: \"{expected}\" is not a resourceVersion: send back what a read gave, or leave it out"
+        )));
+    }
+    Err(Error::modified(kind.resource(), meta::name(old)))
+}
+
+/// An object that is being deleted goes with its last finalizer.
+pub(crate) fn settle(kind: &Kind, new: Value) -> Outcome {
+    if is_done(kind, &new) { Outcome::Delete } else { Outcome::Put(new) }
+}
+
+/// The object that an event is about: the new version, or the last one.
+pub(crate) fn changed(event: &Event) -> Option<Arc<Object>> {
+    match (&event.object, &event.previous) {
+        (Some(object), _) | (None, Previous::Object(object)) => Some(object.clone()),
+        _ => None,
+    }
+}
+
+pub(crate) fn lost() -> Error {
+    Error::new(Reason::Internal, "the commit did not say what it changed")
+}

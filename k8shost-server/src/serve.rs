@@ -1,0 +1,204 @@
+//! Starting and stopping: the store is opened, the port bound, connections served, and drained.
+
+use std::{io::Write as _, net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+};
+use k8shost_store::{
+    embedded::{EmbeddedKv, Options},
+    env::SystemEnv,
+    kv::Kv,
+    log::{self, Engine},
+    memory::MemoryKv,
+};
+use k8shost_types::addresses::ServiceNetwork;
+use tokio::{
+    net::{TcpListener, TcpSocket, TcpStream},
+    signal::unix::{SignalKind, signal},
+};
+
+use crate::{
+    config::{Config, StoreKind},
+    grpc::Face,
+    http::App,
+    metrics::{Held, Metrics},
+    registry::Context,
+    shutdown::{self, Shutdown},
+    tenancy::{ServerSchema, Tenancy},
+};
+
+/// Pings on an idle HTTP/2 connection, and how long an answer may take.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Streams of one connection: watches hold one each.
+const MAX_STREAMS: u32 = 4096;
+
+/// Serves until SIGTERM or SIGINT, then drains.
+pub async fn serve(config: Config) -> anyhow::Result<()> {
+    // Signals count from here on: one that comes while the store is opened is not lost.
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;
+
+    let (trigger, stopping) = shutdown::channel();
+    let kv: Arc<dyn Kv> = match config.store {
+        StoreKind::Memory => Arc::new(MemoryKv::new()),
+        StoreKind::Embedded => {
+            let options = Options { reserve_bytes: config.disk_reserve, ..Options::default() };
+            Arc::new(EmbeddedKv::open(&config.data_dir, options)?)
+        }
+    };
+    let schema = Arc::new(ServerSchema::default());
+    let log_config = log::Config {
+        retention: config.retention,
+        idle_after: config.idle_after,
+        ..log::Config::default()
+    };
+    let engine = Engine::new(kv, Arc::new(SystemEnv::new(tokio::runtime::Handle::current())), schema.clone(), log_config);
+    let context = Arc::new(Context {
+        network: ServiceNetwork {
+            cidrs: config.service_cidrs.clone(),
+            node_ports: config.node_ports.clone(),
+        },
+        bookmark_interval: config.bookmark_interval,
+    });
+    let tenancy = Tenancy::start(engine.clone(), &schema, context).await?;
+    let metrics = Arc::new(Metrics::new(|_| {}));
+    let face = Face::new(tenancy, metrics.clone(), stopping.clone()).await?;
+    let app = App { face, metrics, shutdown: stopping.clone() };
+
+    let listeners = listen(&config.listen)?;
+    let graceful = Arc::new(GracefulShutdown::new());
+    let mut tasks = Vec::new();
+    for listener in listeners {
+        announce(listener.local_addr()?);
+        tasks.push(tokio::spawn(accept(listener, app.clone(), graceful.clone(), stopping.clone())));
+    }
+    introduce(&config);
+
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping");
+    trigger.stop();
+    let drain = async {
+        for task in tasks {
+            let _ = task.await;
+        }
+        if let Some(graceful) = Arc::into_inner(graceful) {
+            graceful.shutdown().await;
+        }
+    };
+    if tokio::time::timeout(config.drain_timeout, drain).await.is_err() {
+        tracing::warn!("connections were still open after the drain timeout");
+    }
+    engine.shutdown().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Binds all addresses; one that need not be there is left out where it cannot be bound.
+fn listen(addresses: &[(SocketAddr, bool)]) -> anyhow::Result<Vec<TcpListener>> {
+    let mut listeners = Vec::new();
+    for (address, required) in addresses {
+        match bind(*address) {
+            Ok(listener) => listeners.push(listener),
+            Err(error) if *required => {
+                return Err(error).with_context(|| format!("cannot listen on {address}"));
+            }
+            Err(error) => tracing::info!(%address, %error, "not listening there"),
+        }
+    }
+    Ok(listeners)
+}
+
+fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A restart must not wait for the connections of the process before.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(1024)
+}
+
+/// One line for each address, once connections are accepted there.
+fn announce(address: SocketAddr) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "listening on http://{address}");
+    let _ = out.flush();
+}
+
+fn introduce(config: &Config) {
+    let mut out = std::io::stdout().lock();
+    let _ = match config.store {
+        StoreKind::Memory => writeln!(out, "data in memory only: nothing is kept"),
+        StoreKind::Embedded => {
+            let dir = config.data_dir.canonicalize().unwrap_or_else(|_| config.data_dir.clone());
+            writeln!(out, "data in {}", dir.display())
+        }
+    };
+    let _ = writeln!(
+        out,
+        "try: grpcurl -plaintext -d '{{}}' {} k8shost.v1.NamespaceService/ListNamespaces",
+        config.listen.first().map(|(a, _)| a.to_string()).unwrap_or_default()
+    );
+    let _ = out.flush();
+}
+
+/// Accepts connections until the server stops.
+async fn accept(
+    listener: TcpListener,
+    app: App,
+    graceful: Arc<GracefulShutdown>,
+    stopping: Shutdown,
+) {
+    loop {
+        let stream = tokio::select! {
+            biased;
+            () = stopping.wait() => return,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Out of file descriptors, mostly: others may be closed meanwhile.
+                    tracing::warn!(%error, "a connection cannot be accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            },
+        };
+        connection(stream, app.clone(), &graceful);
+    }
+}
+
+fn connection(stream: TcpStream, app: App, graceful: &GracefulShutdown) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection was gone before it began");
+        return;
+    }
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new());
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+        .max_concurrent_streams(MAX_STREAMS)
+        .initial_stream_window_size(1 << 20)
+        .initial_connection_window_size(4 << 20);
+    let held = Held::new(&app.metrics.connections);
+    let service = hyper::service::service_fn(move |request| {
+        let app = app.clone();
+        async move { Ok::<_, std::convert::Infallible>(app.answer(request).await) }
+    });
+    let connection =
+        graceful.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned());
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection ended badly");
+        }
+        drop(held);
+    });
+}
