@@ -38,7 +38,29 @@ impl Visitor<'_> for TimeVisitor {
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Timestamp, E> {
-        text.parse()
-            .map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
+        parse(text).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
     }
+}
+
+/// Parses a time. Prost's own parser takes more than RFC 3339, such as a date alone; Kubernetes
+/// does not.
+fn parse(text: &str) -> Option<Timestamp> {
+    let (time, rest) = text.split_at_checked(19)?;
+    let zone = match rest.strip_prefix('.') {
+        Some(rest) => {
+            let zone = rest.trim_start_matches(|digit: char| digit.is_ascii_digit());
+            (zone.len() < rest.len()).then_some(zone)?
+        }
+        None => rest,
+    };
+    let valid = fits(time, "0000-00-00T00:00:00")
+        && (zone == "Z" || fits(zone, "+00:00") || fits(zone, "-00:00"));
+    let time: Timestamp = valid.then(|| text.parse().ok())??;
+    SECONDS.contains(&time.seconds).then_some(time)
+}
+
+/// Whether a text has the shape of another, where `0` stands for any digit.
+fn fits(text: &str, shape: &str) -> bool {
+    let same = |(byte, shape): (u8, u8)| byte == shape || shape == b'0' && byte.is_ascii_digit();
+    text.len() == shape.len() && text.bytes().zip(shape.bytes()).all(same)
 }
