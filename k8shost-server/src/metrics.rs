@@ -1,32 +1,46 @@
 //! Prometheus metrics. Labels are methods, codes and the like: their number does not grow with tenants.
 
 use std::{
-    sync::atomic::{AtomicI64, AtomicU64},
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64},
+    },
     time::Duration,
 };
 
+use k8shost_store::{
+    embedded::Synced,
+    log::{Observer, Stats},
+};
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text::encode},
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _, text::encode},
+    metrics::{
+        counter::{ConstCounter, Counter},
+        family::Family,
+        gauge::{ConstGauge, Gauge},
+        histogram::{Histogram, exponential_buckets},
+    },
     registry::Registry,
 };
 
 /// Method and outcome of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct Outcome {
-    pub(crate) method: &'static str,
-    pub(crate) code: &'static str,
+struct Outcome {
+    method: &'static str,
+    code: &'static str,
 }
 
 /// Method of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct Method {
-    pub(crate) method: &'static str,
+struct Method {
+    method: &'static str,
 }
 
-/// What the faces count.
+/// What the server counts.
 #[derive(Debug)]
-pub struct Metrics {
+pub(crate) struct Metrics {
     registry: Registry,
     requests: Family<Outcome, Counter<u64, AtomicU64>>,
     durations: Family<Method, Histogram, fn() -> Histogram>,
@@ -34,16 +48,33 @@ pub struct Metrics {
     pub(crate) watches: Gauge<i64, AtomicI64>,
     pub(crate) watch_events: Counter<u64, AtomicU64>,
     pub(crate) connections: Gauge<i64, AtomicI64>,
+    store: Arc<StoreMetrics>,
+}
+
+/// What the store tells as it works.
+#[derive(Debug)]
+pub(crate) struct StoreMetrics {
+    batch_commits: Histogram,
+    batch_bytes: Histogram,
+    append_seconds: Histogram,
+    barrier_seconds: Histogram,
+    sync_seconds: Histogram,
+    sync_requests: Histogram,
 }
 
 /// 0.25 ms to 8 s, each bound twice the one before.
 fn seconds() -> Histogram {
-    Histogram::new(prometheus_client::metrics::histogram::exponential_buckets(0.000_25, 2.0, 16))
+    Histogram::new(exponential_buckets(0.000_25, 2.0, 16))
+}
+
+/// 1 to 1,024.
+fn counts() -> Histogram {
+    Histogram::new(exponential_buckets(1.0, 2.0, 11))
 }
 
 impl Metrics {
-    /// The server's metrics, beside what `more` registers.
-    pub fn new(more: impl FnOnce(&mut Registry)) -> Self {
+    /// Metrics at zero.
+    pub(crate) fn new() -> Self {
         let mut registry = Registry::with_prefix("k8shost");
         let requests = Family::default();
         let durations =
@@ -52,6 +83,14 @@ impl Metrics {
         let watches = Gauge::default();
         let watch_events = Counter::default();
         let connections = Gauge::default();
+        let store = Arc::new(StoreMetrics {
+            batch_commits: counts(),
+            batch_bytes: Histogram::new(exponential_buckets(256.0, 4.0, 8)),
+            append_seconds: seconds(),
+            barrier_seconds: seconds(),
+            sync_seconds: seconds(),
+            sync_requests: counts(),
+        });
         registry.register("requests", "Requests, by method and gRPC code", requests.clone());
         registry.register(
             "request_duration_seconds",
@@ -62,8 +101,27 @@ impl Metrics {
         registry.register("watches", "Open watches", watches.clone());
         registry.register("watch_events", "Events sent to watches", watch_events.clone());
         registry.register("connections", "Open connections", connections.clone());
-        more(&mut registry);
-        Self { registry, requests, durations, in_flight, watches, watch_events, connections }
+        for (name, help, histogram) in [
+            ("batch_commits", "Commits in an appended batch", &store.batch_commits),
+            ("batch_bytes", "Bytes of an appended batch", &store.batch_bytes),
+            ("append_seconds", "Time to append a batch", &store.append_seconds),
+            ("barrier_seconds", "Time of a read barrier", &store.barrier_seconds),
+            ("sync_seconds", "Time to write and fsync what waited", &store.sync_seconds),
+            ("sync_requests", "Requests that shared an fsync", &store.sync_requests),
+        ] {
+            registry.register(name, help, histogram.clone());
+        }
+        Self { registry, requests, durations, in_flight, watches, watch_events, connections, store }
+    }
+
+    /// What the store tells.
+    pub(crate) fn store(&self) -> Arc<StoreMetrics> {
+        self.store.clone()
+    }
+
+    /// Adds the engine's own figures.
+    pub(crate) fn collect(&mut self, stats: Arc<Stats>) {
+        self.registry.register_collector(Box::new(EngineStats(stats)));
     }
 
     /// Counts an answered request. `duration` is `None` for a watch, which lasts as long as it likes.
@@ -80,10 +138,65 @@ impl Metrics {
     }
 
     /// The metrics in OpenMetrics' text format.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut out = String::new();
         encode(&mut out, &self.registry).expect("text is written to memory");
         out
+    }
+}
+
+impl Observer for StoreMetrics {
+    fn appended(&self, commits: usize, bytes: usize, duration: Duration) {
+        self.batch_commits.observe(commits as f64);
+        self.batch_bytes.observe(bytes as f64);
+        self.append_seconds.observe(duration.as_secs_f64());
+    }
+
+    fn barrier(&self, duration: Duration) {
+        self.barrier_seconds.observe(duration.as_secs_f64());
+    }
+}
+
+impl StoreMetrics {
+    /// An fsync is over.
+    pub(crate) fn synced(&self, synced: &Synced) {
+        self.sync_seconds.observe(synced.took.as_secs_f64());
+        self.sync_requests.observe(synced.requests as f64);
+    }
+}
+
+/// The engine's figures, read when they are asked for.
+#[derive(Debug)]
+struct EngineStats(Arc<Stats>);
+
+impl Collector for EngineStats {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let s = &self.0;
+        for (name, help, figure) in [
+            ("commits", "Commits that changed something", &s.commits),
+            ("batches", "Batches appended", &s.batches),
+            ("conflicts", "Batches that found another server's in their place", &s.conflicts),
+            ("void_batches", "Batches swapped in below the floor", &s.voids),
+            ("loads", "Tenants loaded", &s.loads),
+            ("truncations", "Floors moved", &s.truncations),
+            ("repairs", "Projections put right by a truncation", &s.repairs),
+            ("projections", "Projections written", &s.projections),
+            ("digest_mismatches", "States found whose digest differs", &s.digest_mismatches),
+        ] {
+            let counter = ConstCounter::new(figure.get());
+            let metric = encoder.encode_descriptor(name, help, None, counter.metric_type())?;
+            counter.encode(metric)?;
+        }
+        for (name, help, figure) in [
+            ("tenants", "Tenants in memory", &s.tenants),
+            ("damaged_tenants", "Tenants that are read-only for their digest", &s.damaged),
+            ("tail_bytes", "Bytes of events in memory", &s.tail_bytes),
+        ] {
+            let gauge = ConstGauge::new(i64::try_from(figure.get()).unwrap_or(i64::MAX));
+            let metric = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;
+            gauge.encode(metric)?;
+        }
+        Ok(())
     }
 }
 

@@ -44,10 +44,16 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;
 
     let (trigger, stopping) = shutdown::channel();
+    let mut metrics = Metrics::new();
     let kv: Arc<dyn Kv> = match config.store {
         StoreKind::Memory => Arc::new(MemoryKv::new()),
         StoreKind::Embedded => {
-            let options = Options { reserve_bytes: config.disk_reserve, ..Options::default() };
+            let observer = metrics.store();
+            let options = Options {
+                reserve_bytes: config.disk_reserve,
+                observer: Some(Arc::new(move |synced| observer.synced(synced))),
+                ..Options::default()
+            };
             Arc::new(EmbeddedKv::open(&config.data_dir, options)?)
         }
     };
@@ -58,6 +64,8 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         ..log::Config::default()
     };
     let engine = Engine::new(kv, Arc::new(SystemEnv::new(tokio::runtime::Handle::current())), schema.clone(), log_config);
+    engine.observe(metrics.store());
+    metrics.collect(engine.stats());
     let context = Arc::new(Context {
         network: ServiceNetwork {
             cidrs: config.service_cidrs.clone(),
@@ -66,7 +74,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         bookmark_interval: config.bookmark_interval,
     });
     let tenancy = Tenancy::start(engine.clone(), &schema, context).await?;
-    let metrics = Arc::new(Metrics::new(|_| {}));
+    let metrics = Arc::new(metrics);
     let face = Face::new(tenancy, metrics.clone(), stopping.clone()).await?;
     let app = App { face, metrics, shutdown: stopping.clone() };
 

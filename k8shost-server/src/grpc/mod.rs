@@ -147,6 +147,7 @@ impl Face {
             grpc.unary(call, request).instrument(span.clone()).await
         };
         drop(in_flight);
+        let response = if is_too_large(response.headers()) { too_large() } else { response };
         let code = code_name(response.headers());
         let duration = started.elapsed();
         self.0.metrics.answered(method.path, code, (!is_watch).then_some(duration));
@@ -229,6 +230,20 @@ impl Service<Request<Bytes>> for WatchCall {
             call.watch(request).await.map(Response::new).map_err(|error| refused(&error))
         })
     }
+}
+
+/// Whether an answer is tonic's own word for a message over the limit. Our own errors have details.
+fn is_too_large(headers: &HeaderMap) -> bool {
+    headers.get(Status::GRPC_STATUS).is_some_and(|code| code.as_bytes() == b"11")
+        && !headers.contains_key("grpc-status-details-bin")
+}
+
+fn too_large() -> http::Response<Body> {
+    let error = k8shost_types::Error::new(
+        k8shost_types::Reason::RequestEntityTooLarge,
+        format!("the message is larger than {MAX_REQUEST} bytes, the most that is taken"),
+    );
+    status::status(&error).into_http()
 }
 
 /// The status of an error; what the caller is not told goes to the log.
