@@ -90,6 +90,8 @@ pub enum FieldErrorKind {
     TooMany,
     /// What the field refers to is not there.
     NotFound,
+    /// The value is not of the field's type, and the object could not be read.
+    TypeInvalid,
 }
 
 impl FieldErrorKind {
@@ -97,7 +99,7 @@ impl FieldErrorKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Required => "Required value",
-            Self::Invalid => "Invalid value",
+            Self::Invalid | Self::TypeInvalid => "Invalid value",
             Self::NotSupported => "Unsupported value",
             Self::Duplicate => "Duplicate value",
             Self::Forbidden => "Forbidden",
@@ -118,6 +120,7 @@ impl FieldErrorKind {
             Self::TooLong => "FieldValueTooLong",
             Self::TooMany => "FieldValueTooMany",
             Self::NotFound => "FieldValueNotFound",
+            Self::TypeInvalid => "FieldValueTypeInvalid",
         }
     }
 }

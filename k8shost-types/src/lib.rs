@@ -10,6 +10,7 @@ mod json;
 pub mod meta;
 pub mod names;
 pub mod namespace;
+mod net;
 pub mod node;
 pub mod pod;
 pub mod quantity;

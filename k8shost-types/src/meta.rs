@@ -202,6 +202,23 @@ pub fn keep_immutable(new: &mut Value, old: &Value) {
     }
 }
 
+/// What a write of a subresource leaves in metadata as it was.
+pub(crate) fn keep_for_subresource(new: &mut Value, old: &Value) {
+    let Some(metadata) = json::ensure_object(new, "metadata") else {
+        return;
+    };
+    for field in [
+        "deletionTimestamp",
+        "selfLink",
+        "labels",
+        "annotations",
+        "finalizers",
+        "ownerReferences",
+    ] {
+        json::keep(metadata, self::metadata(old), field);
+    }
+}
+
 /// The rules for the metadata of a new object, its name made already.
 pub fn validate_create(
     object: &Value,
@@ -320,6 +337,15 @@ pub fn validate_update(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
 
 fn validate_maps(metadata: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     validate_labels(metadata, "labels", path, errors);
+    validate_annotations(metadata, path, errors);
+}
+
+/// The rules for annotations, in an object's metadata or a template's.
+pub(crate) fn validate_annotations(
+    metadata: &Value,
+    path: &Path<'_>,
+    errors: &mut Vec<FieldError>,
+) {
     let path = path.child("annotations");
     let mut size = 0;
     for (key, value) in pairs(metadata, "annotations") {

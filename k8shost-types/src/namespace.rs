@@ -25,6 +25,8 @@ pub const STRATEGY: Strategy = Strategy {
     namespaced: false,
     name_rule: names::label_rule,
     default,
+    admit_create: |_| Ok(()),
+    admit_update: |_, _| Ok(()),
     prepare_create,
     validate_create,
     prepare_update,
@@ -122,6 +124,7 @@ pub fn validate_update(new: &Value, old: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     validate(new, &mut errors);
     meta::validate_update(new, old, &mut errors);
+    meta::validate_kube_finalizers(new, &mut errors);
     errors
 }
 
@@ -134,6 +137,7 @@ pub fn prepare_status_update(new: &mut Value, old: &Value) {
 pub fn validate_status_update(new: &Value, old: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     meta::validate_update(new, old, &mut errors);
+    meta::validate_kube_finalizers(new, &mut errors);
     let (wanted, when) = if meta::deletion_timestamp(new).is_empty() {
         ("Active", "empty")
     } else {
@@ -157,6 +161,7 @@ pub fn prepare_finalize_update(new: &mut Value, old: &Value) {
 pub fn validate_finalize_update(new: &Value, old: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     meta::validate_update(new, old, &mut errors);
+    meta::validate_kube_finalizers(new, &mut errors);
     let path = Path::new("spec");
     let path = path.child("finalizers");
     for (i, finalizer) in spec_finalizers(new).enumerate() {

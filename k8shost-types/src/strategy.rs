@@ -5,9 +5,10 @@ use std::{borrow::Cow, time::SystemTime};
 use serde_json::Value;
 
 use crate::{
-    error::{Error, FieldError},
+    error::{Error, FieldError, FieldErrorKind},
+    field::quote,
     meta,
-    names::NameRule,
+    names::{self, NameRule},
 };
 
 /// The fields of an object that a field selector may ask for, besides metadata.name and
@@ -29,6 +30,10 @@ pub struct Strategy {
     pub name_rule: NameRule,
     /// Puts Kubernetes' defaults where a field is not set; doing it twice changes nothing more.
     pub default: fn(&mut Value),
+    /// What admission adds to a new object, or refuses.
+    pub admit_create: fn(&mut Value) -> Result<(), Error>,
+    /// What admission adds to a new version of an object; the old one is given.
+    pub admit_update: fn(&mut Value, &Value) -> Result<(), Error>,
     /// Takes out what a caller may not set on create, and sets what the server sets.
     pub prepare_create: fn(&mut Value),
     /// What is wrong with a new object, metadata included.
@@ -50,12 +55,12 @@ pub struct Strategy {
 }
 
 impl Strategy {
-    /// Makes a new object of what the caller sent: defaults, what the server sets, a uid, a name of
-    /// its generateName, and all rules. `suffix` is five random letters (see
+    /// Makes a new object of what the caller sent: defaults, admission, what the server sets, a uid,
+    /// a name of its generateName, and all rules. `suffix` is five random letters (see
     /// [`meta::name_suffix`]).
     ///
     /// The object's namespace must be set already. resourceVersion is the caller's to refuse and to
-    /// set.
+    /// set. A Service has its addresses from [`crate::addresses::allocate`] by now.
     pub fn before_create(
         &self,
         object: &mut Value,
@@ -63,63 +68,89 @@ impl Strategy {
         now: SystemTime,
         suffix: &str,
     ) -> Result<(), Error> {
+        self.only_objects(object)?;
         meta::set_kind(object, self.api_version, self.kind);
         (self.default)(object);
+        (self.admit_create)(object)?;
         meta::prepare_create(object, uid, now);
-        (self.prepare_create)(object);
         meta::generate_name(object, suffix);
-        let mut errors = (self.validate_create)(object);
-        // The apiserver checks metadata of any kind once more, with the weakest rule for names.
-        meta::validate_create(
-            object,
-            self.namespaced,
-            crate::names::path_segment,
-            &mut errors,
-        );
-        if !errors.is_empty() {
-            return Err(Error::invalid(self.kind, meta::name(object), errors));
-        }
-        (self.canonicalize)(object);
-        Ok(())
+        (self.prepare_create)(object);
+        let errors = (self.validate_create)(object);
+        self.finish(object, errors)
     }
 
     /// Makes the new version of an object of what the caller sent and the old version. Whether the
     /// resourceVersion and the uid are the right ones is the caller's to check before.
     pub fn before_update(&self, new: &mut Value, old: &Value) -> Result<(), Error> {
+        self.only_objects(new)?;
         meta::set_kind(new, self.api_version, self.kind);
         (self.default)(new);
+        (self.admit_update)(new, old)?;
         meta::prepare_update(new, old);
         (self.prepare_update)(new, old);
         meta::keep_immutable(new, old);
-        let mut errors = meta_update_errors(new, old, self.namespaced);
+        let mut errors = self.common_errors(new, old);
         errors.append(&mut (self.validate_update)(new, old));
         self.finish(new, errors)
     }
 
     /// The same for a write of the status.
     pub fn before_status_update(&self, new: &mut Value, old: &Value) -> Result<(), Error> {
+        self.only_objects(new)?;
         meta::set_kind(new, self.api_version, self.kind);
         (self.default)(new);
         meta::prepare_update(new, old);
         (self.prepare_status_update)(new, old);
         meta::keep_immutable(new, old);
-        let mut errors = meta_update_errors(new, old, self.namespaced);
+        let mut errors = self.common_errors(new, old);
         errors.append(&mut (self.validate_status_update)(new, old));
         self.finish(new, errors)
     }
 
-    fn finish(&self, new: &mut Value, errors: Vec<FieldError>) -> Result<(), Error> {
-        if !errors.is_empty() {
-            return Err(Error::invalid(self.kind, meta::name(new), errors));
+    fn only_objects(&self, object: &Value) -> Result<(), Error> {
+        if object.is_object() {
+            return Ok(());
         }
-        (self.canonicalize)(new);
-        Ok(())
+        Err(Error::bad_request(format!(
+            "the object provided is unrecognized (must be of type {})",
+            self.kind
+        )))
     }
-}
 
-fn meta_update_errors(new: &Value, old: &Value, namespaced: bool) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    meta::validate_create(new, namespaced, crate::names::path_segment, &mut errors);
-    meta::validate_update(new, old, &mut errors);
-    errors
+    /// The apiserver checks the metadata of any kind first, and the kind's own rules check it again:
+    /// what is wrong there is told twice.
+    fn common_errors(&self, new: &Value, old: &Value) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        meta::validate_create(new, self.namespaced, names::path_segment, &mut errors);
+        meta::validate_update(new, old, &mut errors);
+        errors
+    }
+
+    fn finish(&self, object: &mut Value, errors: Vec<FieldError>) -> Result<(), Error> {
+        if errors.is_empty() {
+            (self.canonicalize)(object);
+            return Ok(());
+        }
+        let unreadable = errors
+            .iter()
+            .find(|error| error.kind == FieldErrorKind::TypeInvalid);
+        let Some(unreadable) = unreadable else {
+            return Err(Error::invalid(self.kind, meta::name(object), errors));
+        };
+        // Kubernetes' decoder would have refused it, naming no field.
+        let detail = unreadable
+            .message
+            .splitn(3, ": ")
+            .last()
+            .unwrap_or_default();
+        let message = format!(
+            "{} in version {} cannot be handled as a {}: {detail}",
+            self.kind,
+            quote(self.api_version),
+            self.kind
+        );
+        let mut error = Error::bad_request(message);
+        error.fields = errors;
+        Err(error)
+    }
 }

@@ -1,14 +1,50 @@
-//! Pod: its defaults and rules.
+//! Pod: its defaults and rules, and what a binding and a deletion do to it.
 
-use serde_json::Value;
+mod admission;
+mod claim;
+mod containers;
+mod defaults;
+mod env;
+mod image;
+mod probes;
+mod projected;
+mod resources;
+mod scheduling;
+mod security;
+mod status;
+mod update;
+mod validate;
+mod volumes;
+mod windows;
+
+use std::{borrow::Cow, time::SystemTime};
+
+use serde_json::{Value, json};
+
+pub use admission::{admit_create, admit_update};
+pub(crate) use containers::PROTOCOLS;
+pub use defaults::default;
+pub(crate) use defaults::quantities;
+pub(crate) use probes::{validate_port, validate_port_number};
+pub use resources::qos_class;
+pub(crate) use resources::validate_amount;
+pub(crate) use scheduling::validate_taint_effect;
+pub use status::{prepare_status_update, validate_status_update};
+pub use update::{
+    prepare_ephemeral_containers_update, validate_ephemeral_containers_update, validate_update,
+};
+pub use validate::validate_create;
 
 use crate::{
-    error::FieldError,
-    names,
+    error::Error,
+    field::{Path, quote},
+    json::{self as tree, flag, get, int, list, text},
+    meta, names,
     strategy::{Fields, Strategy},
+    time,
 };
 
-/// The row in the table of kinds.
+/// The pod's row in the table of kinds.
 pub const STRATEGY: Strategy = Strategy {
     kind: "Pod",
     api_version: "v1",
@@ -16,6 +52,8 @@ pub const STRATEGY: Strategy = Strategy {
     namespaced: true,
     name_rule: names::subdomain_rule,
     default,
+    admit_create,
+    admit_update,
     prepare_create,
     validate_create,
     prepare_update,
@@ -39,42 +77,160 @@ pub const STRATEGY: Strategy = Strategy {
     fields,
 };
 
-/// Puts Kubernetes' defaults.
-pub fn default(_object: &mut Value) {}
-/// Prepares a new object.
-pub fn prepare_create(_object: &mut Value) {}
-/// The rules for a new object.
-pub fn validate_create(_object: &Value) -> Vec<FieldError> {
-    Vec::new()
+static NOTHING: Value = Value::Null;
+
+/// The pod's spec; null where there is none.
+fn spec_of(pod: &Value) -> &Value {
+    get(pod, "spec").unwrap_or(&NOTHING)
 }
-/// Prepares an update.
-pub fn prepare_update(_new: &mut Value, _old: &Value) {}
-/// The rules for an update.
-pub fn validate_update(_new: &Value, _old: &Value) -> Vec<FieldError> {
-    Vec::new()
+
+/// The pod's status; null where there is none.
+fn status_of(pod: &Value) -> &Value {
+    get(pod, "status").unwrap_or(&NOTHING)
 }
-/// Prepares a write of the status.
-pub fn prepare_status_update(_new: &mut Value, _old: &Value) {}
-/// The rules for a write of the status.
-pub fn validate_status_update(_new: &Value, _old: &Value) -> Vec<FieldError> {
-    Vec::new()
+
+/// spec.nodeName, or "".
+pub fn node_name(pod: &Value) -> &str {
+    text(spec_of(pod), "nodeName")
 }
-/// The fields that a selector may ask for.
-pub fn fields(_object: &Value) -> Fields<'_> {
-    Vec::new()
+
+/// Visits init containers, containers and ephemeral containers, with their paths.
+fn visit_containers<'a>(
+    spec: &'a Value,
+    path: &Path<'_>,
+    mut visit: impl FnMut(&'a Value, &Path<'_>),
+) {
+    for field in defaults::CONTAINERS {
+        let path = path.child(field);
+        for (i, container) in list(spec, field).iter().enumerate() {
+            visit(container, &path.index(i));
+        }
+    }
+}
+
+/// A new pod is Pending, has its class of service, and generation 1. What belongs to features that
+/// are off goes.
+pub fn prepare_create(pod: &mut Value) {
+    meta::set(pod, "generation", 1);
+    let class = qos_class(pod);
+    tree::set(
+        pod,
+        "status",
+        json!({"phase": "Pending", "qosClass": class}),
+    );
+    admission::drop_disabled(pod);
+    admission::gated_condition(pod);
+    admission::merge_label_keys(pod);
+    admission::app_armor_from_annotations(pod);
+}
+
+/// The status stays; a new spec is a new generation.
+pub fn prepare_update(new: &mut Value, old: &Value) {
+    tree::keep(new, old, "status");
+    admission::drop_disabled(new);
+    update::bump_generation(new, old);
 }
 
 /// Gives a pod to a node: sets spec.nodeName and the condition PodScheduled. Refused with Conflict
-/// for a pod that is being deleted, has a node already, or has scheduling gates.
-pub fn bind(
-    _pod: &mut Value,
-    _node: &str,
-    _now: std::time::SystemTime,
-) -> Result<(), crate::Error> {
+/// for a pod that is being deleted, has a node already, or has scheduling gates; with Invalid for
+/// no node's name.
+pub fn bind(pod: &mut Value, node: &str, now: SystemTime) -> Result<(), Error> {
+    let name = meta::name(pod);
+    let bound = node_name(pod);
+    let refusal = if !meta::deletion_timestamp(pod).is_empty() {
+        format!("pod {name} is being deleted, cannot be assigned to a host")
+    } else if !bound.is_empty() {
+        format!("pod {name} is already assigned to node {}", quote(bound))
+    } else if !list(spec_of(pod), "schedulingGates").is_empty() {
+        format!("pod {name} has non-empty .spec.schedulingGates")
+    } else if node.is_empty() {
+        let path = Path::new("target");
+        let error = crate::FieldError::required(&path.child("name"), "");
+        return Err(Error::invalid("Binding", name, vec![error]));
+    } else {
+        String::new()
+    };
+    if !refusal.is_empty() {
+        return Err(Error::conflict("pods/binding", name, refusal));
+    }
+    if let Some(spec) = tree::ensure_object(pod, "spec") {
+        tree::set(spec, "nodeName", node);
+    }
+    if let Some(status) = tree::ensure_object(pod, "status") {
+        tree::remove(status, "nominatedNodeName");
+        set_condition(
+            status,
+            json!({
+                "type": "PodScheduled",
+                "status": "True",
+                "lastProbeTime": null,
+                "lastTransitionTime": time::format(now),
+            }),
+        );
+    }
     Ok(())
 }
 
-/// How long a deleted pod has, of what the caller asked for: 0 for one without a node or at its end.
-pub fn grace_period_seconds(_pod: &Value, requested: Option<i64>) -> i64 {
-    requested.unwrap_or_default()
+/// Puts a condition in the place of the one of its type; its time of transition stays when its
+/// status does.
+fn set_condition(status: &mut Value, mut condition: Value) {
+    let kind = text(&condition, "type").to_owned();
+    if tree::get(status, "conditions").is_none() {
+        tree::set(status, "conditions", Value::Array(Vec::new()));
+    }
+    let Some(Value::Array(conditions)) = tree::get_mut(status, "conditions") else {
+        return;
+    };
+    match conditions.iter_mut().find(|old| text(old, "type") == kind) {
+        Some(old) => {
+            if text(old, "status") == text(&condition, "status") {
+                tree::keep(&mut condition, old, "lastTransitionTime");
+            }
+            *old = condition;
+        }
+        None => conditions.push(condition),
+    }
+}
+
+/// How many seconds a pod that is deleted now has: what was asked for, or else what its spec says;
+/// none when it has no node or is at its end.
+pub fn grace_period_seconds(pod: &Value, requested: Option<i64>) -> i64 {
+    let own = || int(spec_of(pod), "terminationGracePeriodSeconds");
+    let phase = text(status_of(pod), "phase");
+    if node_name(pod).is_empty() || matches!(phase, "Failed" | "Succeeded") {
+        return 0;
+    }
+    match requested.or_else(own).unwrap_or_default() {
+        seconds if seconds < 0 => 1,
+        seconds => seconds,
+    }
+}
+
+/// The fields that a selector may ask for. status.podIPs may be asked for, but is never set.
+pub fn fields(pod: &Value) -> Fields<'_> {
+    let (spec, status) = (spec_of(pod), status_of(pod));
+    let first_ip = list(status, "podIPs")
+        .first()
+        .map_or("", |ip| text(ip, "ip"));
+    let host_network = if flag(spec, "hostNetwork") {
+        "true"
+    } else {
+        "false"
+    };
+    [
+        ("spec.nodeName", text(spec, "nodeName")),
+        ("spec.restartPolicy", text(spec, "restartPolicy")),
+        ("spec.schedulerName", text(spec, "schedulerName")),
+        ("spec.serviceAccountName", text(spec, "serviceAccountName")),
+        ("spec.hostNetwork", host_network),
+        ("status.phase", text(status, "phase")),
+        ("status.podIP", first_ip),
+        (
+            "status.nominatedNodeName",
+            text(status, "nominatedNodeName"),
+        ),
+    ]
+    .into_iter()
+    .map(|(field, value)| (field, Cow::Borrowed(value)))
+    .collect()
 }

@@ -1,0 +1,378 @@
+//! What an update may change in a pod.
+
+use serde_json::{Map, Value};
+
+use super::{scheduling::validate_tolerations, spec_of, validate};
+use crate::{
+    error::FieldError,
+    field::{Path, quote},
+    json::{self as tree, get, int, list, object, text},
+    meta,
+    quantity::Quantity,
+};
+
+const MUTABLE: &str = "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
+
+/// A changed spec is the next generation.
+pub(super) fn bump_generation(new: &mut Value, old: &Value) {
+    if !same(spec_of(new), spec_of(old)) {
+        let next = meta::generation(new) + 1;
+        meta::set(new, "generation", next);
+    }
+}
+
+/// Whether two values mean the same: what is empty is as good as absent, and of quantities and times
+/// only the value counts.
+fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Object(a), Value::Object(b)) => same_fields(a, b, |_| false),
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+        }
+        (a, b) if a == b => true,
+        (Value::String(a), Value::String(b)) => {
+            matches!((a.parse::<Quantity>(), b.parse::<Quantity>()), (Ok(a), Ok(b)) if a == b)
+        }
+        _ => false,
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.values().all(Value::is_null),
+        Value::String(text) => text.is_empty(),
+        Value::Number(number) => number.as_i64() == Some(0),
+        Value::Bool(on) => !on,
+    }
+}
+
+fn same_fields(a: &Map<String, Value>, b: &Map<String, Value>, skip: fn(&str) -> bool) -> bool {
+    let matches = |one: &Map<String, Value>, other: &Map<String, Value>| {
+        one.iter()
+            .filter(|(field, _)| !skip(field))
+            .all(|(field, value)| match other.get(field) {
+                Some(other) => {
+                    same(value, other)
+                        || (is_list_like(value) && is_empty(value) && is_empty(other))
+                }
+                None => is_empty(value),
+            })
+    };
+    matches(a, b) && matches(b, a)
+}
+
+fn is_list_like(value: &Value) -> bool {
+    matches!(value, Value::Array(_) | Value::Null)
+}
+
+/// The rules for a new version of a pod.
+pub fn validate_update(new: &Value, old: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    meta::validate_update(new, old, &mut errors);
+    meta::validate_kube_finalizers(new, &mut errors);
+    validate::validate_all(new, &mut errors);
+    validate::validate_annotation_updates(new, old, &mut errors);
+    validate_spec_update(spec_of(new), spec_of(old), &mut errors);
+    errors
+}
+
+fn validate_spec_update(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
+    let path = Path::new("spec");
+    for field in ["containers", "initContainers"] {
+        let path = path.child(field);
+        let (new, old) = (list(new, field), list(old, field));
+        if new.len() != old.len() {
+            errors.push(FieldError::forbidden(
+                &path,
+                "pod updates may not add or remove containers",
+            ));
+            return;
+        }
+        for (i, container) in new.iter().enumerate() {
+            let path = path.index(i);
+            if text(container, "image").is_empty() {
+                errors.push(FieldError::required(&path.child("image"), ""));
+            }
+            super::containers::validate_image_spaces(container, &path, errors);
+        }
+    }
+    if !validate_deadline(new, old, &path, errors) {
+        return;
+    }
+    let tolerations = list(new, "tolerations");
+    let tolerations_path = path.child("tolerations");
+    if list(old, "tolerations")
+        .iter()
+        .all(|old| tolerations.iter().any(|new| tolerates_same(new, old)))
+    {
+        validate_tolerations(tolerations, &tolerations_path, errors);
+    } else {
+        errors.push(FieldError::forbidden(
+            &tolerations_path,
+            "existing toleration can not be modified except its tolerationSeconds",
+        ));
+    }
+    let gates_path = path.child("schedulingGates");
+    let old_gates = list(old, "schedulingGates");
+    for (i, gate) in list(new, "schedulingGates").iter().enumerate() {
+        let name = text(gate, "name");
+        if !old_gates.iter().any(|old| text(old, "name") == name) {
+            let detail =
+                format!("only deletion is allowed, but found new scheduling gate '{name}'");
+            errors.push(FieldError::forbidden(
+                &gates_path.index(i).child("name"),
+                &detail,
+            ));
+        }
+    }
+    validate_rest(new, old, &path, errors);
+}
+
+fn tolerates_same(new: &Value, old: &Value) -> bool {
+    match (new, old) {
+        (Value::Object(new), Value::Object(old)) => {
+            same_fields(new, old, |field| field == "tolerationSeconds")
+        }
+        _ => false,
+    }
+}
+
+/// The deadline may be set once, and then only come closer.
+fn validate_deadline(
+    new: &Value,
+    old: &Value,
+    path: &Path<'_>,
+    errors: &mut Vec<FieldError>,
+) -> bool {
+    let field = "activeDeadlineSeconds";
+    let path = path.child(field);
+    match (int(new, field), int(old, field)) {
+        (Some(seconds), _) if !(0..=i64::from(i32::MAX)).contains(&seconds) => {
+            errors.push(FieldError::invalid(
+                &path,
+                &seconds,
+                "must be between 0 and 2147483647, inclusive",
+            ));
+            false
+        }
+        (Some(seconds), Some(before)) if before < seconds => {
+            errors.push(FieldError::invalid(
+                &path,
+                &seconds,
+                "must be less than or equal to previous value",
+            ));
+            false
+        }
+        (None, Some(_)) => {
+            errors.push(FieldError::invalid(
+                &path,
+                &Value::Null,
+                "must not update from a positive integer to nil value",
+            ));
+            true
+        }
+        _ => true,
+    }
+}
+
+/// All that has no rule of its own must stay; a gated pod's choice of nodes may be narrowed.
+fn validate_rest(new: &Value, old: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    let gated = !list(old, "schedulingGates").is_empty();
+    if gated {
+        validate_gated(new, old, path, errors);
+    }
+    let (Value::Object(new_fields), Value::Object(old_fields)) = (new, old) else {
+        return;
+    };
+    let free = |field: &str| {
+        matches!(
+            field,
+            "activeDeadlineSeconds" | "schedulingGates" | "tolerations" | "serviceAccount"
+        ) || (gated && matches!(field, "nodeSelector" | "affinity"))
+    };
+    let mut changed = Vec::new();
+    for field in new_fields
+        .keys()
+        .chain(old_fields.keys().filter(|f| !new_fields.contains_key(*f)))
+    {
+        if free(field) {
+            continue;
+        }
+        let (new, old) = (
+            new_fields.get(field).unwrap_or(&Value::Null),
+            old_fields.get(field).unwrap_or(&Value::Null),
+        );
+        if matches!(field.as_str(), "containers" | "initContainers") {
+            for (i, (new, old)) in list_of(new).iter().zip(list_of(old)).enumerate() {
+                if let (Value::Object(new), Value::Object(old)) = (new, old)
+                    && !same_fields(new, old, |field| field == "image")
+                {
+                    changed.push(difference(&format!("spec.{field}[{i}]"), new, old));
+                }
+            }
+        } else if !same(new, old) && !(is_empty(new) && is_empty(old)) {
+            changed.push(format!("- spec.{field}: {old}\n+ spec.{field}: {new}\n"));
+        }
+    }
+    if gated && let Some((new, old)) = other_affinity(new, old) {
+        changed.push(format!("- spec.affinity: {old}\n+ spec.affinity: {new}\n"));
+    }
+    if !changed.is_empty() {
+        changed.sort_unstable();
+        let detail = format!("{MUTABLE}\n{}", changed.concat());
+        errors.push(FieldError::forbidden(path, &detail));
+    }
+}
+
+fn list_of(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+fn difference(path: &str, new: &Map<String, Value>, old: &Map<String, Value>) -> String {
+    let mut fields: Vec<&String> = new.keys().chain(old.keys()).collect();
+    fields.sort_unstable();
+    fields.dedup();
+    let mut lines = String::new();
+    for field in fields.into_iter().filter(|field| *field != "image") {
+        let (new, old) = (
+            new.get(field).unwrap_or(&Value::Null),
+            old.get(field).unwrap_or(&Value::Null),
+        );
+        if !same(new, old) {
+            lines.push_str(&format!(
+                "- {path}.{field}: {old}\n+ {path}.{field}: {new}\n"
+            ));
+        }
+    }
+    lines
+}
+
+/// The affinities without what a gated pod may change in them, when they differ.
+fn other_affinity(new: &Value, old: &Value) -> Option<(Value, Value)> {
+    let rest = |spec: &Value| {
+        let mut affinity = get(spec, "affinity").cloned().unwrap_or(Value::Null);
+        tree::remove(&mut affinity, "nodeAffinity");
+        affinity
+    };
+    let (new_rest, old_rest) = (rest(new), rest(old));
+    let differs = !same(&new_rest, &old_rest) && !(is_empty(&new_rest) && is_empty(&old_rest));
+    differs.then_some((new_rest, old_rest))
+}
+
+fn validate_gated(new: &Value, old: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    let selector = get(new, "nodeSelector").unwrap_or(&Value::Null);
+    let kept = |key: &String, value: &Value| get(selector, key) == Some(value);
+    if !object(old, "nodeSelector")
+        .into_iter()
+        .flatten()
+        .all(|(key, value)| kept(key, value))
+    {
+        errors.push(FieldError::invalid(
+            &path.child("nodeSelector"),
+            selector,
+            "only additions to spec.nodeSelector are allowed (no mutations or deletions)",
+        ));
+    }
+    let required = |spec| {
+        get(spec, "affinity")
+            .and_then(|affinity| get(affinity, "nodeAffinity"))
+            .and_then(|node| get(node, "requiredDuringSchedulingIgnoredDuringExecution"))
+    };
+    let terms =
+        |spec| required(spec).map_or(&[][..], |required| list(required, "nodeSelectorTerms"));
+    let (new_terms, old_terms) = (terms(new), terms(old));
+    if old_terms.is_empty() {
+        return;
+    }
+    let path = path.child("affinity");
+    let path = path.child("nodeAffinity");
+    let path = path.child("requiredDuringSchedulingIgnoredDuringExecution");
+    let path = path.child("nodeSelectorTerms");
+    if new_terms.len() != old_terms.len() {
+        errors.push(FieldError::invalid(
+            &path,
+            &Value::from(new_terms.to_vec()),
+            "no additions/deletions to non-empty NodeSelectorTerms list are allowed",
+        ));
+        return;
+    }
+    for (i, (new, old)) in new_terms.iter().zip(old_terms).enumerate() {
+        if !only_adds(new, old) {
+            errors.push(FieldError::invalid(
+                &path.index(i),
+                new,
+                "only additions are allowed (no mutations or deletions)",
+            ));
+        }
+    }
+}
+
+fn only_adds(new: &Value, old: &Value) -> bool {
+    let fields = ["matchExpressions", "matchFields"];
+    let count = |term: &Value| {
+        fields
+            .iter()
+            .map(|field| list(term, field).len())
+            .sum::<usize>()
+    };
+    if count(old) == 0 && count(new) > 0 {
+        return false;
+    }
+    fields.iter().all(|field| {
+        let (new, old) = (list(new, field), list(old, field));
+        new.len() >= old.len() && new.iter().zip(old).all(|(new, old)| same(new, old))
+    })
+}
+
+/// Only ephemeral containers are written, besides some metadata.
+pub fn prepare_ephemeral_containers_update(new: &mut Value, old: &Value) {
+    let added =
+        tree::get_mut(new, "spec").and_then(|spec| tree::remove(spec, "ephemeralContainers"));
+    for field in ["spec", "status"] {
+        tree::keep(new, old, field);
+    }
+    meta::keep_for_subresource(new, old);
+    if let Some(spec) = tree::ensure_object(new, "spec") {
+        match added {
+            Some(added) => tree::set(spec, "ephemeralContainers", added),
+            None => {
+                tree::remove(spec, "ephemeralContainers");
+            }
+        }
+    }
+    super::admission::drop_disabled(new);
+    bump_generation(new, old);
+}
+
+/// The rules for a write of ephemeral containers: none that is there may change or go.
+pub fn validate_ephemeral_containers_update(new: &Value, old: &Value) -> Vec<FieldError> {
+    if validate::is_mirror(old) {
+        let path = Path::new("");
+        let detail = "static pods do not support ephemeral containers";
+        return vec![FieldError::forbidden(&path, detail)];
+    }
+    let mut errors = Vec::new();
+    meta::validate_update(new, old, &mut errors);
+    meta::validate_kube_finalizers(new, &mut errors);
+    validate::validate_all(new, &mut errors);
+    validate::validate_annotation_updates(new, old, &mut errors);
+    let path = Path::new("spec");
+    let path = path.child("ephemeralContainers");
+    let containers = list(spec_of(new), "ephemeralContainers");
+    for old in list(spec_of(old), "ephemeralContainers") {
+        let name = text(old, "name");
+        let what = match containers.iter().rfind(|new| text(new, "name") == name) {
+            None => "removed",
+            Some(new) if !same(new, old) => "changed",
+            Some(_) => continue,
+        };
+        let detail = format!(
+            "existing ephemeral containers {} may not be {what}\n",
+            quote(name)
+        );
+        errors.push(FieldError::forbidden(&path, &detail));
+    }
+    errors
+}
