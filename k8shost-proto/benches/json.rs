@@ -1,6 +1,8 @@
 //! How long a pod of about 2 KiB takes from one encoding to the other. Prints the best of several
 //! runs, in nanoseconds for one pod on one core.
 
+#![allow(clippy::print_stdout, clippy::unwrap_used)] // A benchmark prints, and may panic.
+
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -21,7 +23,6 @@ fn measure(name: &str, mut work: impl FnMut()) {
     println!("{name:<28}{:>8} ns", best.as_nanos());
 }
 
-#[allow(clippy::print_stdout, clippy::unwrap_used)] // A benchmark prints, and may panic.
 fn main() {
     let manifest = include_bytes!("../tests/data/manifests/pod.json");
     let mut pod = Pod::from_json(manifest).unwrap();

@@ -81,7 +81,7 @@ fn implementation(message: &DescriptorProto, text: &mut String) {
         } else {
             "field"
         };
-        names += &format!("            {json:?} => {index},\n");
+        names += &format!("        {json:?},\n");
         read += &format!("            {index} => read_{kind}(map, &mut self.{member}),\n");
         if !READ_ONLY.contains(&field.name()) {
             write += &format!("        write_field(map, {json:?}, &self.{member})?;\n");
@@ -92,13 +92,10 @@ fn implementation(message: &DescriptorProto, text: &mut String) {
         text,
         "\
 impl Fields for {name} {{
-    fn index(name: &str) -> Option<u8> {{
-        Some(match name {{
-{names}            _ => return None,
-        }})
-    }}
+    const NAMES: &'static [&'static str] = &[
+{names}    ];
 
-    fn read<'de, A: MapAccess<'de>>(&mut self, index: u8, map: &mut A) -> Result<(), A::Error> {{
+    fn read<'de, A: MapAccess<'de>>(&mut self, index: usize, map: &mut A) -> Result<(), A::Error> {{
         match index {{
 {read}            _ => skip(map),
         }}

@@ -15,21 +15,20 @@ mod time;
 mod value;
 
 use std::fmt;
-use std::marker::PhantomData;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 
-use fields::{Field, OrDefault, Quantities, Written};
+use fields::{Field, Quantities, Slot, Written};
 
 /// A message, field by field, as the build script writes it down.
 trait Fields: Default {
-    /// The number of the field of this JSON name, if there is one.
-    fn index(name: &str) -> Option<u8>;
+    /// The JSON names of the fields, sorted.
+    const NAMES: &'static [&'static str];
 
-    /// Reads the value that is next in `map` into the field of this number.
-    fn read<'de, A: MapAccess<'de>>(&mut self, index: u8, map: &mut A) -> Result<(), A::Error>;
+    /// Reads the value that is next in `map` into a field, known by its place in `NAMES`.
+    fn read<'de, A: MapAccess<'de>>(&mut self, index: usize, map: &mut A) -> Result<(), A::Error>;
 
     /// Writes all fields that are there, sorted by name.
     fn write<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error>;
@@ -48,13 +47,15 @@ macro_rules! message {
 
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_map(MessageVisitor::<Self>(PhantomData))
+                let mut message = Self::default();
+                Field::read(&mut message, deserializer)?;
+                Ok(message)
             }
         }
 
         impl Field for $type {
-            fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                Self::deserialize(deserializer)
+            fn read<'de, D: Deserializer<'de>>(&mut self, deserializer: D) -> Result<(), D::Error> {
+                deserializer.deserialize_map(MessageVisitor(self))
             }
 
             fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -72,47 +73,62 @@ mod generated {
     include!(concat!(env!("OUT_DIR"), "/serde.rs"));
 }
 
-struct MessageVisitor<T>(PhantomData<T>);
+/// Fills a message in its place: messages are large, and would be moved from call to call.
+struct MessageVisitor<'a, T>(&'a mut T);
 
-impl<'de, T: Fields> Visitor<'de> for MessageVisitor<T> {
-    type Value = T;
+impl<'de, T: Fields> Visitor<'de> for MessageVisitor<'_, T> {
+    type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
-        let mut message = T::default();
-        while let Some(index) = map.next_key_seed(Key(T::index))? {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut next = 0;
+        while let Some(index) = map.next_key_seed(Name {
+            names: T::NAMES,
+            next,
+        })? {
             match index {
-                Some(index) => message.read(index, &mut map)?,
+                Some(index) => {
+                    self.0.read(index, &mut map)?;
+                    next = index + 1;
+                }
                 None => skip(&mut map)?,
             }
         }
-        Ok(message)
+        Ok(())
     }
 }
 
 /// Looks a field's name up as it is read, without a copy of it.
-struct Key(fn(&str) -> Option<u8>);
+struct Name {
+    names: &'static [&'static str],
+    /// Where to begin: as names are mostly sorted, the one that comes is soon found from there.
+    next: usize,
+}
 
-impl<'de> DeserializeSeed<'de> for Key {
-    type Value = Option<u8>;
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = Option<usize>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<u8>, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<usize>, D::Error> {
         deserializer.deserialize_identifier(self)
     }
 }
 
-impl Visitor<'_> for Key {
-    type Value = Option<u8>;
+impl Visitor<'_> for Name {
+    type Value = Option<usize>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a field name")
     }
 
-    fn visit_str<E>(self, name: &str) -> Result<Option<u8>, E> {
-        Ok((self.0)(name))
+    fn visit_str<E>(self, name: &str) -> Result<Option<usize>, E> {
+        let find = |names: &[&str]| names.iter().position(|known| *known == name);
+        let (before, after) = self.names.split_at(self.next);
+        Ok(find(after)
+            .map(|index| self.next + index)
+            .or_else(|| find(before)))
     }
 }
 
@@ -124,15 +140,16 @@ fn read_field<'de, A: MapAccess<'de>, T: Field>(
     map: &mut A,
     field: &mut T,
 ) -> Result<(), A::Error> {
-    *field = map.next_value::<OrDefault<T>>()?.0;
-    Ok(())
+    map.next_value_seed(Slot(field))
 }
 
 fn read_quantity<'de, A: MapAccess<'de>, T: Quantities>(
     map: &mut A,
     field: &mut T,
 ) -> Result<(), A::Error> {
-    *field = T::from_read(map.next_value::<OrDefault<T::Read>>()?.0);
+    let mut read = T::Read::default();
+    map.next_value_seed(Slot(&mut read))?;
+    *field = T::from_read(read);
     Ok(())
 }
 

@@ -6,10 +6,10 @@ use std::fmt;
 
 use prost_types::value::Kind;
 use prost_types::{ListValue, NullValue, Struct, Value};
-use serde::de::{Deserializer, MapAccess, SeqAccess, Unexpected, Visitor};
-use serde::ser::{Error as _, SerializeMap, SerializeSeq, Serializer};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Unexpected, Visitor};
+use serde::ser::{Error as _, Serialize, SerializeMap, SerializeSeq, Serializer};
 
-use super::fields::{Field, OrDefault, Written, whole};
+use super::fields::{Field, Written, whole};
 
 /// An `IntOrString`.
 impl Field for Value {
@@ -17,8 +17,9 @@ impl Field for Value {
         matches!(self.kind, None | Some(Kind::NullValue(_)))
     }
 
-    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(IntOrString)
+    fn read<'de, D: Deserializer<'de>>(&mut self, deserializer: D) -> Result<(), D::Error> {
+        *self = deserializer.deserialize_any(IntOrString)?;
+        Ok(())
     }
 
     fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -82,14 +83,13 @@ impl Visitor<'_> for IntOrString {
 }
 
 impl Field for Struct {
-    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let fields = BTreeMap::<String, Json>::read(deserializer)?;
-        Ok(Self {
-            fields: fields
-                .into_iter()
-                .map(|(name, value)| (name, value.0))
-                .collect(),
-        })
+    fn read<'de, D: Deserializer<'de>>(&mut self, deserializer: D) -> Result<(), D::Error> {
+        let fields = BTreeMap::<String, Json>::deserialize(deserializer)?;
+        self.fields = fields
+            .into_iter()
+            .map(|(name, value)| (name, value.0))
+            .collect();
+        Ok(())
     }
 
     fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -104,25 +104,15 @@ impl Field for Struct {
 /// Any JSON value.
 struct Json(Value);
 
-impl Default for Json {
-    fn default() -> Self {
-        Self::from(Kind::NullValue(NullValue::NullValue.into()))
-    }
-}
-
 impl From<Kind> for Json {
     fn from(kind: Kind) -> Self {
         Self(Value { kind: Some(kind) })
     }
 }
 
-impl Field for Json {
-    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(JsonVisitor)
-    }
-
-    fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serde::Serialize::serialize(&Any(&self.0), serializer)
     }
 }
 
@@ -133,6 +123,10 @@ impl<'de> Visitor<'de> for JsonVisitor {
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Json, E> {
+        Ok(Kind::NullValue(NullValue::NullValue.into()).into())
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<Json, E> {
@@ -158,7 +152,7 @@ impl<'de> Visitor<'de> for JsonVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Json, A::Error> {
         let mut values = Vec::new();
-        while let Some(OrDefault(Json(value))) = list.next_element()? {
+        while let Some(Json(value)) = list.next_element()? {
             values.push(value);
         }
         Ok(Kind::ListValue(ListValue { values }).into())
@@ -166,7 +160,7 @@ impl<'de> Visitor<'de> for JsonVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
         let mut fields = BTreeMap::new();
-        while let Some((name, OrDefault(Json(value)))) = map.next_entry()? {
+        while let Some((name, Json(value))) = map.next_entry()? {
             fields.insert(name, value);
         }
         Ok(Kind::StructValue(Struct { fields }).into())
@@ -176,7 +170,7 @@ impl<'de> Visitor<'de> for JsonVisitor {
 /// Writes any JSON value.
 struct Any<'a>(&'a Value);
 
-impl serde::Serialize for Any<'_> {
+impl Serialize for Any<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match &self.0.kind {
             None | Some(Kind::NullValue(_)) => serializer.serialize_unit(),

@@ -136,10 +136,7 @@ fn fields() -> impl Strategy<Value = Value> {
     let object = |inner| {
         btree_map(string(), inner, 0..3).prop_map(|entries| Value::from(Map::from_iter(entries)))
     };
-    object(
-        leaf.prop_recursive(3, 12, 3, move |inner| object(inner))
-            .boxed(),
-    )
+    object(leaf.prop_recursive(3, 12, 3, object).boxed())
 }
 
 /// Drops what equals absence in Kubernetes: `null`, empty lists, and empty maps. An empty object is
