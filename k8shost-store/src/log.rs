@@ -3,22 +3,41 @@
 //!
 //! [`Engine`] has all tenants, [`TenantLog`] is a handle to one: it commits, reads and watches.
 
+mod append;
+mod apply;
+mod build;
 mod engine;
 pub mod format;
+mod handle;
 mod keys;
+mod load;
 mod mutation;
+mod probe;
+mod project;
+mod prove;
+mod scan;
+mod schedule;
+mod shared;
 mod state;
+mod stats;
+mod tail;
+mod tenant;
+mod truncate;
+mod watch;
 
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use k8shost_types::Error;
 
-pub use engine::{Committed, Delivery, Engine, TenantLog, Watcher};
+pub use engine::Engine;
+pub use handle::{Committed, TenantLog};
 pub use keys::{Key, Revision, TenantId};
 #[cfg(feature = "simulation")]
 pub use mutation::Mutation;
 pub use state::{Attributes, Change, Event, Object, Previous, State};
+pub use stats::{Figure, Observer, Stats};
+pub use watch::{Delivery, Watcher};
 
 /// A commit's function: what the commit changes, given the state it is decided against, or why it is
 /// refused. It is pure, and may run again on another state.
@@ -67,7 +86,7 @@ pub struct Config {
     pub poll_interval: Duration,
     /// How many snapshots of a tenant are kept for lists to continue from.
     pub snapshots: usize,
-    /// The first pause before a request to the store is tried again; the pauses grow tenfold.
+    /// The first pause before a request to the store is tried again; the pauses grow fiftyfold.
     pub retry_delay: Duration,
     /// How long [`Engine::shutdown`] waits for work to end.
     pub shutdown_timeout: Duration,
@@ -105,6 +124,21 @@ impl Default for Config {
 }
 
 impl Config {
+    /// With more bytes than this in its log, a tenant is truncated to the retention's bytes.
+    fn most_log_bytes(&self) -> usize {
+        self.retention_bytes + self.retention_bytes / 4
+    }
+
+    #[cfg(feature = "simulation")]
+    fn stable_writer(&self) -> u128 {
+        self.stable_writer
+    }
+
+    #[cfg(not(feature = "simulation"))]
+    const fn stable_writer(&self) -> u128 {
+        0
+    }
+
     #[cfg(feature = "simulation")]
     fn mutated(&self, mutation: mutation::Mutation) -> bool {
         self.mutation == Some(mutation)
@@ -114,18 +148,5 @@ impl Config {
     #[inline(always)]
     const fn mutated(&self, _: mutation::Mutation) -> bool {
         false
-    }
-}
-
-/// Told of what the engine does, for metrics. Called often, and not to wait.
-pub trait Observer: Send + Sync + 'static {
-    /// A batch was appended: its commits and bytes, and how long that took with all attempts.
-    fn appended(&self, commits: usize, bytes: usize, duration: Duration) {
-        let _ = (commits, bytes, duration);
-    }
-
-    /// Requests waited this long for a barrier.
-    fn barrier(&self, duration: Duration) {
-        let _ = duration;
     }
 }

@@ -1,34 +1,101 @@
-//! The engine's signatures.
+//! All tenants of a server: finding the one that is asked for, and forgetting those that nobody uses.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use k8shost_types::Error;
+use futures::{FutureExt, StreamExt, stream};
+use k8shost_types::{Error, Reason};
+use xxhash_rust::xxh3::Xxh3Builder;
 
-use super::{Change, CommitFn, Config, Event, Observer, Revision, Schema, State, TenantId};
+use super::handle::TenantLog;
+use super::keys::TenantId;
+use super::schedule;
+use super::shared::{Shared, lock};
+use super::stats::{Observer, Stats};
+use super::tenant::Tenant;
+use super::{Config, Schema};
 use crate::env::Env;
 use crate::kv::Kv;
 
-/// What a commit did.
-#[derive(Clone, Debug)]
-pub struct Committed {
-    /// The revision of the state after the commit, or of the state that it changes nothing in.
-    pub state_revision: Revision,
-    /// Its changes; empty if nothing changed.
-    pub events: Vec<Arc<Event>>,
-}
+/// The tenants in memory are spread over this many locks.
+const SHARDS: usize = 16;
+/// At the end, so many tenants are worked on at once.
+const AT_ONCE: usize = 64;
+/// At the end, how often is looked whether a tenant has come to rest.
+const LOOK: Duration = Duration::from_millis(5);
 
-/// What a watcher gets at once.
-#[derive(Clone, Debug)]
-pub struct Delivery {
-    /// The events, in order.
-    pub events: Arc<[Arc<Event>]>,
-    /// The watcher's position after them.
-    pub revision: Revision,
-}
-
-/// All tenants.
+/// All tenants over one store. A clone is the same engine.
 #[derive(Clone)]
-pub struct Engine(Arc<(Arc<dyn Kv>, Arc<dyn Env>, Arc<dyn Schema>, Config)>);
+pub struct Engine(Arc<Core>);
+
+struct Core {
+    shared: Arc<Shared>,
+    tenants: Arc<Tenants>,
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.shared.stopping.store(true, Ordering::Relaxed);
+        self.shared.scheduler.stop();
+    }
+}
+
+type Shard = Mutex<HashMap<TenantId, Arc<Tenant>, Xxh3Builder>>;
+
+/// The tenants in memory.
+#[derive(Default)]
+pub(crate) struct Tenants {
+    shards: [Shard; SHARDS],
+    numbers: AtomicU64,
+    hasher: Xxh3Builder,
+}
+
+impl Tenants {
+    fn shard(&self, id: &TenantId) -> &Shard {
+        let hash = self.hasher.hash_one(id);
+        // The map in the shard goes by the lower bits.
+        let at = (hash >> 32) as usize % SHARDS;
+        &self.shards[at]
+    }
+
+    /// A handle to a tenant, which is in memory from now on; though not loaded, if it was not.
+    fn handle(&self, id: &TenantId, shared: &Arc<Shared>) -> TenantLog {
+        let mut shard = lock(self.shard(id));
+        if let Some(tenant) = shard.get(id) {
+            return TenantLog::new(tenant.clone());
+        }
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let tenant = Arc::new(Tenant::new(id.clone(), number, shared.clone()));
+        shard.insert(id.clone(), tenant.clone());
+        TenantLog::new(tenant)
+    }
+
+    /// Drops a tenant from memory, if nobody uses it and nothing is lost.
+    pub(crate) fn forget(&self, tenant: &Arc<Tenant>) -> bool {
+        let mut shard = lock(self.shard(&tenant.id));
+        // A handle is only ever made with the shard locked, or from another handle.
+        if !tenant.is_idle() {
+            return false;
+        }
+        shard.remove(&tenant.id);
+        if shard.len() < shard.capacity() / 4 {
+            shard.shrink_to_fit();
+        }
+        drop(shard);
+        tenant.forgotten();
+        true
+    }
+
+    fn all(&self) -> Vec<Arc<Tenant>> {
+        let each = |shard: &Shard| lock(shard).values().cloned().collect::<Vec<_>>();
+        let mut all: Vec<_> = self.shards.iter().flat_map(each).collect();
+        all.sort_unstable_by_key(|tenant| tenant.number);
+        all
+    }
+}
 
 impl Engine {
     /// An engine over a store.
@@ -38,97 +105,93 @@ impl Engine {
         schema: Arc<dyn Schema>,
         config: Config,
     ) -> Self {
-        Self(Arc::new((kv, env, schema, config)))
+        let shared = Arc::new(Shared::new(kv, env, schema, config));
+        let tenants = Arc::new(Tenants::default());
+        let background = schedule::run(shared.clone(), Arc::downgrade(&tenants));
+        shared.env.spawn(background.boxed());
+        Self(Arc::new(Core { shared, tenants }))
     }
 
-    /// Who is told of what the engine does. Set once, before the engine is used.
+    /// Who is told of what the engine does. The first one to be set stays.
     pub fn observe(&self, observer: Arc<dyn Observer>) {
-        drop(observer);
+        self.0.shared.observe(observer);
     }
 
-    /// The tenant's log, loaded and alive; see STORE_API.
+    /// What the engine has done, and has in hand.
+    pub fn stats(&self) -> &Stats {
+        &self.0.shared.stats
+    }
+
+    /// The tenants that were found to be damaged and are read-only for it, and what is wrong.
+    pub fn damaged(&self) -> Vec<(TenantId, String)> {
+        self.0.shared.damaged()
+    }
+
+    /// A tenant's log, loaded and alive. Loads the tenant, and commits its birth, where needed; in
+    /// memory it is found without waiting.
+    ///
+    /// `NotFound`: there is no such project, or it is being deleted.
     pub async fn tenant(&self, id: &TenantId) -> Result<TenantLog, Error> {
-        panic!("not yet: {id} {}", self.0.3.batch_bytes)
+        let Core { shared, tenants } = &*self.0;
+        let log = tenants.handle(id, shared);
+        if log.inner().live.load(Ordering::Acquire) {
+            return Ok(log);
+        }
+        shared.check_running()?;
+        match log.inner().ensure_alive().await {
+            Ok(()) => Ok(log),
+            Err(error) => {
+                if error.reason == Reason::NotFound {
+                    // Names that somebody tries out are not to fill the memory.
+                    let tenant = log.inner().clone();
+                    drop(log);
+                    tenant.used.store(false, Ordering::SeqCst);
+                    tenants.forget(&tenant);
+                }
+                Err(error)
+            }
+        }
     }
 
-    /// Appends a close, for a project that [`Schema::project`] no longer finds.
+    /// Appends a close to a tenant's log, always: also to one that is empty, or closed already. For a
+    /// project that is marked as terminating, or gone; `Conflict` if [`Schema::project`] finds it.
+    ///
+    /// The project's object may go when this was done, and not before.
     pub async fn close(&self, id: &TenantId) -> Result<(), Error> {
-        panic!("not yet: {id}")
+        if id.is_system() {
+            let message = "the system tenant can't be closed";
+            return Err(Error::new(Reason::Forbidden, message));
+        }
+        let log = self.0.tenants.handle(id, &self.0.shared);
+        log.inner().close().await
     }
 
-    /// Accepts the state of a tenant whose digest differs, as it was found.
+    /// An operator accepts the state of a tenant, as it was found, although its digest differs. From
+    /// then on it is served like any other. Nothing is done if the tenant is not damaged.
     pub async fn accept(&self, id: &TenantId) -> Result<(), Error> {
-        panic!("not yet: {id}")
+        let log = self.0.tenants.handle(id, &self.0.shared);
+        log.inner().ensure_loaded().await?;
+        log.inner().accept().await
     }
 
-    /// Ends the background work, and writes projections within a bound.
-    pub async fn shutdown(&self) {}
-}
-
-/// A handle to a tenant: while one is held, the tenant stays in memory.
-#[derive(Clone)]
-pub struct TenantLog(Arc<()>);
-
-impl TenantLog {
-    /// Whose log it is.
-    pub fn id(&self) -> &TenantId {
-        panic!("not yet {:?}", self.0)
-    }
-
-    /// Commits. Dropped before it is answered, the outcome is unknown.
-    pub async fn commit(&self, f: CommitFn) -> Result<Committed, Error> {
-        let _: Option<Change> = None;
-        drop(f);
-        panic!("not yet")
-    }
-
-    /// A consistent read.
-    pub async fn read(&self) -> Result<State, Error> {
-        panic!("not yet")
-    }
-
-    /// What is proved and in memory: `resourceVersion=0`.
-    pub fn cached(&self) -> Result<State, Error> {
-        panic!("not yet")
-    }
-
-    /// A state not older than `revision`.
-    pub async fn at_least(&self, revision: Revision) -> Result<State, Error> {
-        panic!("not yet {revision}")
-    }
-
-    /// The state at exactly this revision, if it was kept.
-    pub async fn snapshot(&self, revision: Revision) -> Option<State> {
-        panic!("not yet {revision}")
-    }
-
-    /// Keeps a state for [`TenantLog::snapshot`].
-    pub fn keep_snapshot(&self, state: &State) {
-        panic!("not yet {state:?}")
-    }
-
-    /// Everything after `from`.
-    pub fn watch(&self, from: Revision) -> Watcher {
-        Watcher(from)
-    }
-
-    /// A peer committed this revision.
-    pub fn hint(&self, revision: Revision) {
-        panic!("not yet {revision}")
-    }
-}
-
-/// Follows a tenant's log.
-pub struct Watcher(Revision);
-
-impl Watcher {
-    /// Waits for what comes after the position. Cancel-safe.
-    pub async fn next(&mut self) -> Result<Delivery, Error> {
-        panic!("not yet")
-    }
-
-    /// Everything up to here was returned.
-    pub fn revision(&self) -> Revision {
-        self.0
+    /// Takes no more commits, lets those that wait come to their end, writes projections, and ends
+    /// the background work; all within [`Config::shutdown_timeout`].
+    pub async fn shutdown(&self) {
+        let Core { shared, tenants } = &*self.0;
+        shared.stopping.store(true, Ordering::Relaxed);
+        let flush = stream::iter(tenants.all()).for_each_concurrent(AT_ONCE, async |tenant| {
+            while tenant.is_writing() {
+                shared.env.sleep(LOOK).await;
+            }
+            tenant.flush().await;
+        });
+        tokio::select! {
+            biased;
+            () = flush => {}
+            () = shared.env.sleep(shared.config.shutdown_timeout) => {
+                tracing::warn!("stopped before all projections were written");
+            }
+        }
+        shared.scheduler.stop();
     }
 }

@@ -323,11 +323,6 @@ impl State {
         self.digest
     }
 
-    /// All objects by key.
-    pub(crate) fn objects(&self) -> &OrdMap<Key, Arc<Object>> {
-        &self.objects
-    }
-
     /// Puts a version in place, and gives the one before.
     pub(crate) fn put(&mut self, object: Arc<Object>) -> Option<Arc<Object>> {
         let new = format::digest(&object.key, object.revision);
