@@ -531,32 +531,47 @@ impl Allocator<'_> {
         };
         let to_ip = |number: u128| from_number(cidr, number);
         let claim_of = |number| ip_claim(to_ip(number));
-        let found = self
-            .search(first + kept.max(1), last, &claim_of)
-            .or_else(|| self.search(first + 1, first + kept - u128::from(kept > 0), &claim_of))?;
+        let upper = (first + kept.max(1), last);
+        let lower = (first + 1, (first + kept).saturating_sub(1));
+        let found = self.search_both(upper, lower, &claim_of)?;
         Some(to_ip(found))
     }
 
-    /// A free number of a range: some at random, then one after the other. One that was held a moment
-    /// ago is taken only when there is no other.
+    /// A free number of the upper range, or else of the lower. One that was held a moment ago is
+    /// taken only when there is no other.
+    fn search_both(
+        &mut self,
+        upper: (u128, u128),
+        lower: (u128, u128),
+        claim_of: &dyn Fn(u128) -> String,
+    ) -> Option<u128> {
+        let mut released = None;
+        if let Some(found) = self.search(upper, claim_of, &mut released) {
+            return Some(found);
+        }
+        let found = self.search(lower, claim_of, &mut released);
+        found.or(released)
+    }
+
+    /// A free number of a range: some at random, then one after the other. The first that was held
+    /// a moment ago is noted.
     fn search(
         &mut self,
-        first: u128,
-        last: u128,
+        (first, last): (u128, u128),
         claim_of: &dyn Fn(u128) -> String,
+        released: &mut Option<u128>,
     ) -> Option<u128> {
         if first > last {
             return None;
         }
         let size = last - first + 1;
-        let mut fallback = None;
         let mut try_one = |this: &Self, number: u128| {
             let claim = claim_of(number);
             if this.own.contains(&claim) || (this.in_use)(&claim) {
                 return false;
             }
             if (this.recently_released)(&claim) {
-                fallback.get_or_insert(number);
+                released.get_or_insert(number);
                 return false;
             }
             true
@@ -574,7 +589,7 @@ impl Allocator<'_> {
                 return Some(number);
             }
         }
-        fallback
+        None
     }
 
     /// SplitMix64, twice.
@@ -617,9 +632,9 @@ impl Allocator<'_> {
             (size / 32).clamp(16, 128)
         };
         let claim_of = |number: u128| format!("port/{number}");
-        let found = self
-            .search(first + kept, last, &claim_of)
-            .or_else(|| self.search(first, (first + kept).saturating_sub(1), &claim_of))?;
+        let upper = (first + kept, last);
+        let lower = (first, (first + kept).saturating_sub(1));
+        let found = self.search_both(upper, lower, &claim_of)?;
         let port = i64::try_from(found).expect("a port");
         self.own.push(port_claim(port));
         Some(port)

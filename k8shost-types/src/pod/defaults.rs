@@ -178,15 +178,20 @@ fn resource_defaults(resources: &mut Value) {
     quantities(resources, "requests");
 }
 
-fn container_defaults(container: &mut Value) {
-    if text(container, "imagePullPolicy").is_empty() {
-        let latest = image::is_latest(text(container, "image"));
+/// What has no version of its own is pulled anew each time.
+fn fill_pull_policy(value: &mut Value, policy: &str, image: &str) {
+    if text(value, policy).is_empty() {
+        let latest = image::is_latest(text(value, image));
         tree::set(
-            container,
-            "imagePullPolicy",
+            value,
+            policy,
             if latest { "Always" } else { "IfNotPresent" },
         );
     }
+}
+
+fn container_defaults(container: &mut Value) {
+    fill_pull_policy(container, "imagePullPolicy", "image");
     fill(container, "terminationMessagePath", "/dev/termination-log");
     fill(container, "terminationMessagePolicy", "File");
     if let Some(resources) = ensure_object(container, "resources") {
@@ -308,16 +313,7 @@ fn volume_defaults(volume: &mut Value) {
                 fill(source, "fsType", "xfs");
             }
             "ephemeral" => claim_template_defaults(source),
-            "image" => {
-                if text(source, "pullPolicy").is_empty() {
-                    let latest = image::is_latest(text(source, "reference"));
-                    tree::set(
-                        source,
-                        "pullPolicy",
-                        if latest { "Always" } else { "IfNotPresent" },
-                    );
-                }
-            }
+            "image" => fill_pull_policy(source, "pullPolicy", "reference"),
             _ => {}
         }
     }

@@ -76,7 +76,7 @@ pub(super) fn validate_pod_context(spec: &Value, path: &Path<'_>, errors: &mut V
             "ShareProcessNamespace and HostPID cannot both be enabled",
         ));
     }
-    if !context.as_object().is_some_and(|fields| !fields.is_empty()) {
+    if context.as_object().is_none_or(serde_json::Map::is_empty) {
         return;
     }
     validate_sysctls(spec, context, &path.child("sysctls"), errors);
@@ -391,7 +391,10 @@ pub(super) fn validate_annotations_match(
     path: &Path<'_>,
     errors: &mut Vec<FieldError>,
 ) {
-    if !annotations.as_object().is_some_and(|map| !map.is_empty()) {
+    if annotations
+        .as_object()
+        .is_none_or(serde_json::Map::is_empty)
+    {
         return;
     }
     let context = get(spec, "securityContext").unwrap_or(&Value::Null);

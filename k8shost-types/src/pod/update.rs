@@ -21,50 +21,71 @@ pub(super) fn bump_generation(new: &mut Value, old: &Value) {
     }
 }
 
-/// Whether two values mean the same: what is empty is as good as absent, and of quantities and times
-/// only the value counts.
+/// Whether two values mean the same.
 fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Object(a), Value::Object(b)) => same_fields(a, b, |_| false),
         (Value::Array(a), Value::Array(b)) => {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
         }
-        (a, b) if a == b => true,
-        (Value::String(a), Value::String(b)) => {
-            matches!((a.parse::<Quantity>(), b.parse::<Quantity>()), (Ok(a), Ok(b)) if a == b)
-        }
-        _ => false,
-    }
-}
-
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Array(items) => items.is_empty(),
-        Value::Object(fields) => fields.values().all(Value::is_null),
-        Value::String(text) => text.is_empty(),
-        Value::Number(number) => number.as_i64() == Some(0),
-        Value::Bool(on) => !on,
+        (a, b) => a == b,
     }
 }
 
 fn same_fields(a: &Map<String, Value>, b: &Map<String, Value>, skip: fn(&str) -> bool) -> bool {
-    let matches = |one: &Map<String, Value>, other: &Map<String, Value>| {
+    let all = |one: &Map<String, Value>, other: &Map<String, Value>| {
         one.iter()
             .filter(|(field, _)| !skip(field))
-            .all(|(field, value)| match other.get(field) {
-                Some(other) => {
-                    same(value, other)
-                        || (is_list_like(value) && is_empty(value) && is_empty(other))
-                }
-                None => is_empty(value),
-            })
+            .all(|(field, value)| same_field(field, Some(value), other.get(field)))
     };
-    matches(a, b) && matches(b, a)
+    all(a, b) && all(b, a)
 }
 
-fn is_list_like(value: &Value) -> bool {
-    matches!(value, Value::Array(_) | Value::Null)
+fn same_field(field: &str, a: Option<&Value>, b: Option<&Value>) -> bool {
+    let set = |value: Option<&Value>| value.is_some_and(|value| !is_unset(field, value));
+    match (a, b) {
+        (Some(Value::Object(a)), Some(Value::Object(b))) if is_amounts(field) => {
+            let amount = |value: &Value| value.as_str()?.parse::<Quantity>().ok();
+            a.len() == b.len()
+                && a.iter().all(|(name, value)| {
+                    b.get(name)
+                        .is_some_and(|b| value == b || amount(value) == amount(b))
+                })
+        }
+        (Some(a), Some(b)) if same(a, b) => true,
+        _ => !set(a) && !set(b),
+    }
+}
+
+fn is_amounts(field: &str) -> bool {
+    matches!(field, "limits" | "requests" | "overhead")
+}
+
+/// Whether a field with this value is as good as absent: an empty text, list or map, and the zero of
+/// those fields that have no other way to be unset.
+fn is_unset(field: &str, value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::String(text) => text.is_empty(),
+        Value::Object(fields) => {
+            fields.is_empty()
+                && (is_amounts(field)
+                    || matches!(
+                        field,
+                        "nodeSelector" | "matchLabels" | "options" | "resources"
+                    ))
+        }
+        Value::Number(number) => {
+            number.as_i64() == Some(0) && matches!(field, "hostPort" | "initialDelaySeconds")
+        }
+        Value::Bool(on) => {
+            !on && matches!(
+                field,
+                "hostNetwork" | "hostPID" | "hostIPC" | "stdin" | "stdinOnce" | "tty" | "readOnly"
+            )
+        }
+    }
 }
 
 /// The rules for a new version of a pod.
@@ -177,7 +198,8 @@ fn validate_deadline(
     }
 }
 
-/// All that has no rule of its own must stay; a gated pod's choice of nodes may be narrowed.
+/// All that has no rule of its own must stay; a gated pod's choice of nodes may be narrowed. The
+/// message names the fields that changed.
 fn validate_rest(new: &Value, old: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     let gated = !list(old, "schedulingGates").is_empty();
     if gated {
@@ -193,31 +215,39 @@ fn validate_rest(new: &Value, old: &Value, path: &Path<'_>, errors: &mut Vec<Fie
         ) || (gated && matches!(field, "nodeSelector" | "affinity"))
     };
     let mut changed = Vec::new();
+    let removed = old_fields
+        .keys()
+        .filter(|field| !new_fields.contains_key(*field));
     for field in new_fields
         .keys()
-        .chain(old_fields.keys().filter(|f| !new_fields.contains_key(*f)))
+        .chain(removed)
+        .filter(|field| !free(field))
     {
-        if free(field) {
-            continue;
-        }
-        let (new, old) = (
-            new_fields.get(field).unwrap_or(&Value::Null),
-            old_fields.get(field).unwrap_or(&Value::Null),
-        );
+        let (new, old) = (new_fields.get(field), old_fields.get(field));
         if matches!(field.as_str(), "containers" | "initContainers") {
-            for (i, (new, old)) in list_of(new).iter().zip(list_of(old)).enumerate() {
-                if let (Value::Object(new), Value::Object(old)) = (new, old)
-                    && !same_fields(new, old, |field| field == "image")
-                {
-                    changed.push(difference(&format!("spec.{field}[{i}]"), new, old));
+            let (new, old) = (new.map_or(&[][..], items), old.map_or(&[][..], items));
+            for (i, (new, old)) in new.iter().zip(old).enumerate() {
+                if let (Value::Object(new), Value::Object(old)) = (new, old) {
+                    container_changes(&format!("spec.{field}[{i}]"), new, old, &mut changed);
                 }
             }
-        } else if !same(new, old) && !(is_empty(new) && is_empty(old)) {
-            changed.push(format!("- spec.{field}: {old}\n+ spec.{field}: {new}\n"));
+        } else if !same_field(field, new, old) && !is_grace_repair(field, new, old) {
+            changed.push(change(&format!("spec.{field}"), new, old));
         }
     }
-    if gated && let Some((new, old)) = other_affinity(new, old) {
-        changed.push(format!("- spec.affinity: {old}\n+ spec.affinity: {new}\n"));
+    if gated {
+        let rest = |spec: &Value| {
+            let mut affinity = get(spec, "affinity").cloned().unwrap_or(Value::Null);
+            tree::remove(&mut affinity, "nodeAffinity");
+            if affinity.as_object().is_some_and(Map::is_empty) {
+                affinity = Value::Null;
+            }
+            affinity
+        };
+        let (new, old) = (rest(new), rest(old));
+        if new != old {
+            changed.push(change("spec.affinity", Some(&new), Some(&old)));
+        }
     }
     if !changed.is_empty() {
         changed.sort_unstable();
@@ -226,39 +256,40 @@ fn validate_rest(new: &Value, old: &Value, path: &Path<'_>, errors: &mut Vec<Fie
     }
 }
 
-fn list_of(value: &Value) -> &[Value] {
+fn items(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-fn difference(path: &str, new: &Map<String, Value>, old: &Map<String, Value>) -> String {
-    let mut fields: Vec<&String> = new.keys().chain(old.keys()).collect();
-    fields.sort_unstable();
-    fields.dedup();
-    let mut lines = String::new();
-    for field in fields.into_iter().filter(|field| *field != "image") {
-        let (new, old) = (
-            new.get(field).unwrap_or(&Value::Null),
-            old.get(field).unwrap_or(&Value::Null),
-        );
-        if !same(new, old) {
-            lines.push_str(&format!(
-                "- {path}.{field}: {old}\n+ {path}.{field}: {new}\n"
+/// A negative grace period of old times may become 1.
+fn is_grace_repair(field: &str, new: Option<&Value>, old: Option<&Value>) -> bool {
+    let number = |value: Option<&Value>| value.and_then(Value::as_i64);
+    field == "terminationGracePeriodSeconds"
+        && number(new) == Some(1)
+        && number(old).is_some_and(|old| old < 0)
+}
+
+fn change(path: &str, new: Option<&Value>, old: Option<&Value>) -> String {
+    let (new, old) = (new.unwrap_or(&Value::Null), old.unwrap_or(&Value::Null));
+    format!("- {path}: {old}\n+ {path}: {new}\n")
+}
+
+/// What changed in a container besides its image.
+fn container_changes(
+    path: &str,
+    new: &Map<String, Value>,
+    old: &Map<String, Value>,
+    changed: &mut Vec<String>,
+) {
+    let removed = old.keys().filter(|field| !new.contains_key(*field));
+    for field in new.keys().chain(removed).filter(|field| *field != "image") {
+        if !same_field(field, new.get(field), old.get(field)) {
+            changed.push(change(
+                &format!("{path}.{field}"),
+                new.get(field),
+                old.get(field),
             ));
         }
     }
-    lines
-}
-
-/// The affinities without what a gated pod may change in them, when they differ.
-fn other_affinity(new: &Value, old: &Value) -> Option<(Value, Value)> {
-    let rest = |spec: &Value| {
-        let mut affinity = get(spec, "affinity").cloned().unwrap_or(Value::Null);
-        tree::remove(&mut affinity, "nodeAffinity");
-        affinity
-    };
-    let (new_rest, old_rest) = (rest(new), rest(old));
-    let differs = !same(&new_rest, &old_rest) && !(is_empty(&new_rest) && is_empty(&old_rest));
-    differs.then_some((new_rest, old_rest))
 }
 
 fn validate_gated(new: &Value, old: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
