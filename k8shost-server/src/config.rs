@@ -11,6 +11,7 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
+use k8shost_types::addresses::ServiceNetwork;
 use serde::Deserialize;
 
 /// The port that kube-apiserver listens on, and so do we.
@@ -181,8 +182,8 @@ pub enum ConfigError {
     )]
     NotLoopback(SocketAddr),
     /// Ranges that can't serve.
-    #[error("--service-cidrs: {0}")]
-    Cidrs(String),
+    #[error("--service-cidrs, --node-ports: {0}")]
+    Network(String),
 }
 
 /// Settings with everything decided.
@@ -194,10 +195,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where state is kept.
     pub store: StoreKind,
-    /// Ranges of cluster IPs, the primary family first.
-    pub service_cidrs: Vec<IpNet>,
-    /// Node ports.
-    pub node_ports: RangeInclusive<u16>,
+    /// Ranges of cluster IPs and node ports.
+    pub network: ServiceNetwork,
     /// How far back watches and lists go.
     pub retention: Duration,
     /// When an unused tenant leaves memory.
@@ -258,18 +257,19 @@ impl Settings {
         if let Some((address, _)) = listen.iter().find(|(a, _)| !a.ip().is_loopback()) {
             return Err(ConfigError::NotLoopback(*address));
         }
-        let default_cidr = || IpNet::new(IpAddr::V4(Ipv4Addr::new(10, 96, 0, 0)), 16);
-        let service_cidrs = match self.service_cidrs {
-            Some(cidrs) => cidrs,
-            None => vec![default_cidr().expect("16 is a prefix length of IPv4")],
-        };
-        check_cidrs(&service_cidrs)?;
+        let mut network = ServiceNetwork::default();
+        if let Some(cidrs) = self.service_cidrs {
+            network.cidrs = cidrs.iter().map(IpNet::trunc).collect();
+        }
+        if let Some(ports) = self.node_ports {
+            network.node_ports = ports.0;
+        }
+        network.check().map_err(ConfigError::Network)?;
         Ok(Config {
             listen,
             data_dir: self.data_dir.unwrap_or_else(|| PathBuf::from("data")),
             store: self.store.unwrap_or(StoreKind::Embedded),
-            service_cidrs,
-            node_ports: self.node_ports.map_or(30000..=32767, |r| r.0),
+            network,
             retention: self.retention.map_or(Duration::from_secs(300), |s| s.0),
             idle_after: self.idle_after.map_or(Duration::from_secs(60), |s| s.0),
             disk_reserve: self.disk_reserve_mib.unwrap_or(128).saturating_mul(1 << 20),
@@ -279,26 +279,6 @@ impl Settings {
             log_format: self.log_format.unwrap_or(LogFormat::Auto),
         })
     }
-}
-
-/// One range, or one of each family; large enough for an address besides network, first and broadcast.
-fn check_cidrs(cidrs: &[IpNet]) -> Result<(), ConfigError> {
-    let wrong = |m: String| Err(ConfigError::Cidrs(m));
-    match cidrs {
-        [_] => {}
-        [a, b] if a.addr().is_ipv4() != b.addr().is_ipv4() => {}
-        [_, _] => return wrong("two ranges must be of different families".to_owned()),
-        _ => return wrong(format!("expected one or two ranges, not {}", cidrs.len())),
-    }
-    for cidr in cidrs {
-        if cidr.trunc() != *cidr {
-            return wrong(format!("{cidr} has host bits set: did you mean {}?", cidr.trunc()));
-        }
-        if cidr.max_prefix_len() - cidr.prefix_len() < 3 {
-            return wrong(format!("{cidr} has too few addresses: a /29 (IPv6: a /125) is the least"));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -340,11 +320,12 @@ mod tests {
 
     #[test]
     fn ranges_that_cannot_serve_are_refused() {
-        for cidrs in [vec!["10.0.0.1/16"], vec!["10.0.0.0/31"], vec!["10.0.0.0/16", "10.1.0.0/16"], vec![]] {
-            let nets: Vec<IpNet> = cidrs.iter().map(|c| c.parse().unwrap()).collect();
-            assert!(check_cidrs(&nets).is_err(), "{cidrs:?}");
+        for cidrs in [vec!["10.0.0.0/31"], vec!["10.0.0.0/16", "10.1.0.0/16"], vec![]] {
+            let nets = cidrs.iter().map(|c| c.parse().unwrap()).collect();
+            let settings = Settings { service_cidrs: Some(nets), ..Settings::default() };
+            assert!(settings.resolve().is_err(), "{cidrs:?}");
         }
-        let dual = ["10.96.0.0/16".parse().unwrap(), "fd00::/108".parse().unwrap()];
-        assert!(check_cidrs(&dual).is_ok());
+        let dual = vec!["10.96.0.0/16".parse().unwrap(), "fd00::/108".parse().unwrap()];
+        assert!(Settings { service_cidrs: Some(dual), ..Settings::default() }.resolve().is_ok());
     }
 }

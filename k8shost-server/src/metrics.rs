@@ -11,7 +11,7 @@ use std::{
 
 use k8shost_store::{
     embedded::Synced,
-    log::{Observer, Stats},
+    log::{Engine, Observer},
 };
 use prometheus_client::{
     collector::Collector,
@@ -120,8 +120,8 @@ impl Metrics {
     }
 
     /// Adds the engine's own figures.
-    pub(crate) fn collect(&mut self, stats: Arc<Stats>) {
-        self.registry.register_collector(Box::new(EngineStats(stats)));
+    pub(crate) fn collect(&mut self, engine: Engine) {
+        self.registry.register_collector(Box::new(EngineStats(engine)));
     }
 
     /// Counts an answered request. `duration` is `None` for a watch, which lasts as long as it likes.
@@ -166,12 +166,17 @@ impl StoreMetrics {
 }
 
 /// The engine's figures, read when they are asked for.
-#[derive(Debug)]
-struct EngineStats(Arc<Stats>);
+struct EngineStats(Engine);
+
+impl fmt::Debug for EngineStats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EngineStats")
+    }
+}
 
 impl Collector for EngineStats {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let s = &self.0;
+        let s = self.0.stats();
         for (name, help, figure) in [
             ("commits", "Commits that changed something", &s.commits),
             ("batches", "Batches appended", &s.batches),

@@ -14,7 +14,6 @@ use k8shost_store::{
     log::{self, Engine},
     memory::MemoryKv,
 };
-use k8shost_types::addresses::ServiceNetwork;
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     signal::unix::{SignalKind, signal},
@@ -65,12 +64,9 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     };
     let engine = Engine::new(kv, Arc::new(SystemEnv::new(tokio::runtime::Handle::current())), schema.clone(), log_config);
     engine.observe(metrics.store());
-    metrics.collect(engine.stats());
+    metrics.collect(engine.clone());
     let context = Arc::new(Context {
-        network: ServiceNetwork {
-            cidrs: config.service_cidrs.clone(),
-            node_ports: config.node_ports.clone(),
-        },
+        network: config.network.clone(),
         bookmark_interval: config.bookmark_interval,
     });
     let tenancy = Tenancy::start(engine.clone(), &schema, context).await?;

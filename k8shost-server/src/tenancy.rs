@@ -65,6 +65,8 @@ const RULES: Strategy = Strategy {
     prepare_status_update: |_, _| {},
     validate_status_update: no_faults,
     canonicalize: |_| {},
+    admit_create: |_| Ok(()),
+    admit_update: |_, _| Ok(()),
     selectable: &[],
     fields: no_fields,
 };

@@ -23,7 +23,7 @@ use self::kind::Kind;
 
 /// What the rules need to know besides the objects.
 #[derive(Debug)]
-pub struct Context {
+pub(crate) struct Context {
     /// Ranges of cluster IPs and node ports.
     pub network: ServiceNetwork,
     /// How often a watch that asked for bookmarks gets one.
@@ -32,7 +32,7 @@ pub struct Context {
 
 /// An authenticated request's tenant: the only way to its objects.
 #[derive(Clone)]
-pub struct Tenant {
+pub(crate) struct Tenant {
     /// `None`: the system tenant.
     name: Option<Arc<TenantName>>,
     log: TenantLog,
