@@ -156,7 +156,7 @@ fn validate_data_source(
     errors: &mut Vec<FieldError>,
 ) {
     for field in ["name", "kind"] {
-        super::volumes::require(source, field, path, errors);
+        super::sources::require(source, field, path, errors);
     }
     let (group, kind) = (text(source, "apiGroup"), text(source, "kind"));
     if group.is_empty() {

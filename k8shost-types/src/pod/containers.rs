@@ -2,16 +2,11 @@
 
 use serde_json::Value;
 
-use super::{
-    env, probes, resources,
-    scheduling::faults,
-    security::{self, validate_descending},
-    volumes::Volumes,
-};
+use super::{env, mounts, probes, resources, scheduling::faults, security, volumes::Volumes};
 use crate::{
     error::FieldError,
     field::Path,
-    json::{flag, get, int, list, text},
+    json::{get, int, list, text},
     names,
 };
 
@@ -221,8 +216,8 @@ fn validate_common(
     validate_ports(list(container, "ports"), &path.child("ports"), errors);
     env::validate(list(container, "env"), &path.child("env"), errors);
     env::validate_from(list(container, "envFrom"), &path.child("envFrom"), errors);
-    validate_mounts(container, pod, &path.child("volumeMounts"), errors);
-    validate_devices(container, pod, &path.child("volumeDevices"), errors);
+    mounts::validate_mounts(container, pod, &path.child("volumeMounts"), errors);
+    mounts::validate_devices(container, pod, &path.child("volumeDevices"), errors);
     required_choice(
         container,
         "imagePullPolicy",
@@ -312,176 +307,6 @@ fn validate_host_ports(containers: &[Value], path: &Path<'_>, errors: &mut Vec<F
             } else {
                 taken.push((protocol, ip, number));
             }
-        }
-    }
-}
-
-fn validate_mounts(
-    container: &Value,
-    pod: &Pod<'_>,
-    path: &Path<'_>,
-    errors: &mut Vec<FieldError>,
-) {
-    let mounts = list(container, "volumeMounts");
-    let devices = list(container, "volumeDevices");
-    for (i, mount) in mounts.iter().enumerate() {
-        let at = path.index(i);
-        let (name, target) = (text(mount, "name"), text(mount, "mountPath"));
-        if name.is_empty() {
-            errors.push(FieldError::required(&at.child("name"), ""));
-        }
-        if !pod.volumes.has(name) {
-            errors.push(FieldError::not_found(&at.child("name"), name));
-        }
-        if target.is_empty() {
-            errors.push(FieldError::required(&at.child("mountPath"), ""));
-        }
-        if mounts[..i]
-            .iter()
-            .any(|other| text(other, "mountPath") == target)
-        {
-            errors.push(FieldError::invalid(
-                &at.child("mountPath"),
-                target,
-                "must be unique",
-            ));
-        }
-        if devices.iter().any(|device| text(device, "name") == name) {
-            errors.push(FieldError::invalid(
-                &at.child("name"),
-                name,
-                "must not already exist in volumeDevices",
-            ));
-        }
-        if devices
-            .iter()
-            .any(|device| text(device, "devicePath") == target)
-        {
-            errors.push(FieldError::invalid(
-                &at.child("mountPath"),
-                target,
-                "must not already exist as a path in volumeDevices",
-            ));
-        }
-        let (sub, expression) = (text(mount, "subPath"), text(mount, "subPathExpr"));
-        if !sub.is_empty() {
-            validate_descending(sub, &path.child("subPath"), errors);
-        }
-        if !expression.is_empty() {
-            if !sub.is_empty() {
-                errors.push(FieldError::invalid(
-                    &at.child("subPathExpr"),
-                    expression,
-                    "subPathExpr and subPath are mutually exclusive",
-                ));
-            }
-            validate_descending(expression, &path.child("subPathExpr"), errors);
-        }
-        validate_propagation(container, mount, path, errors);
-    }
-}
-
-fn validate_propagation(
-    container: &Value,
-    mount: &Value,
-    path: &Path<'_>,
-    errors: &mut Vec<FieldError>,
-) {
-    const PROPAGATION: [&str; 3] = ["Bidirectional", "HostToContainer", "None"];
-    const RECURSION: [&str; 3] = ["Disabled", "Enabled", "IfPossible"];
-    let propagation = get(mount, "mountPropagation").and_then(Value::as_str);
-    if let Some(mode) = propagation {
-        let path = path.child("mountPropagation");
-        if !PROPAGATION.contains(&mode) {
-            errors.push(FieldError::not_supported(&path, mode, &PROPAGATION));
-        }
-        let privileged = get(container, "securityContext").is_some_and(|c| flag(c, "privileged"));
-        if mode == "Bidirectional" && !privileged {
-            errors.push(FieldError::forbidden(
-                &path,
-                "Bidirectional mount propagation is available only to privileged containers",
-            ));
-        }
-    }
-    let path = path.child("recursiveReadOnly");
-    match get(mount, "recursiveReadOnly").and_then(Value::as_str) {
-        None | Some("Disabled") => {}
-        Some("Enabled" | "IfPossible") => {
-            if !flag(mount, "readOnly") {
-                errors.push(FieldError::forbidden(
-                    &path,
-                    "may only be specified when readOnly is true",
-                ));
-            }
-            if propagation.is_some_and(|mode| mode != "None") {
-                errors.push(FieldError::forbidden(
-                    &path,
-                    "may only be specified when mountPropagation is None or not specified",
-                ));
-            }
-        }
-        Some(other) => errors.push(FieldError::not_supported(&path, other, &RECURSION)),
-    }
-}
-
-fn validate_devices(
-    container: &Value,
-    pod: &Pod<'_>,
-    path: &Path<'_>,
-    errors: &mut Vec<FieldError>,
-) {
-    let devices = list(container, "volumeDevices");
-    let mounts = list(container, "volumeMounts");
-    let mut paths: Vec<&str> = Vec::new();
-    for (i, device) in devices.iter().enumerate() {
-        let at = path.index(i);
-        let (name_path, device_path) = (at.child("name"), at.child("devicePath"));
-        let (name, target) = (text(device, "name"), text(device, "devicePath"));
-        if name.is_empty() {
-            errors.push(FieldError::required(&name_path, ""));
-        } else if devices[..i].iter().any(|other| text(other, "name") == name) {
-            errors.push(FieldError::invalid(&name_path, name, "must be unique"));
-        }
-        match pod.volumes.is_claim(name) {
-            Some(true) => {}
-            Some(false) => errors.push(FieldError::invalid(
-                &name_path,
-                name,
-                "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode",
-            )),
-            None => errors.push(FieldError::not_found(&name_path, name)),
-        }
-        if target.is_empty() {
-            errors.push(FieldError::required(&device_path, ""));
-        }
-        if paths.contains(&target) {
-            errors.push(FieldError::invalid(&device_path, target, "must be unique"));
-        }
-        if target.split('/').any(|part| part == "..") {
-            errors.push(FieldError::invalid(
-                &device_path,
-                target,
-                "can not contain backsteps ('..')",
-            ));
-        } else {
-            paths.push(target);
-        }
-        if mounts.iter().any(|mount| text(mount, "name") == name) {
-            errors.push(FieldError::invalid(
-                &name_path,
-                name,
-                "must not already exist in volumeMounts",
-            ));
-        }
-        if mounts
-            .iter()
-            .any(|mount| text(mount, "mountPath") == target)
-        {
-            errors.push(FieldError::invalid(
-                &device_path,
-                target,
-                "must not already exist as a path in volumeMounts",
-            ));
         }
     }
 }

@@ -73,7 +73,7 @@ fn spec_defaults(spec: &mut Value) {
         }
     }
     if get(spec, "resources").is_some() {
-        super::resources::default_pod_level(spec);
+        super::total::default_pod_level(spec);
     }
     fill_absent(spec, "enableServiceLinks", true);
     if flag(spec, "hostNetwork") {

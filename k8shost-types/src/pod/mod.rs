@@ -6,12 +6,15 @@ mod containers;
 mod defaults;
 mod env;
 mod image;
+mod mounts;
 mod probes;
 mod projected;
 mod resources;
 mod scheduling;
 mod security;
+mod sources;
 mod status;
+mod total;
 mod update;
 mod validate;
 mod volumes;
@@ -26,10 +29,10 @@ pub(crate) use containers::PROTOCOLS;
 pub use defaults::default;
 pub(crate) use defaults::quantities;
 pub(crate) use probes::{validate_port, validate_port_number};
-pub use resources::qos_class;
 pub(crate) use resources::validate_amount;
 pub(crate) use scheduling::validate_taint_effect;
 pub use status::{prepare_status_update, validate_status_update};
+pub use total::qos_class;
 pub use update::{
     prepare_ephemeral_containers_update, validate_ephemeral_containers_update, validate_update,
 };

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::volumes::{validate_downward_file, validate_key_to_path, validate_mode};
+use super::sources::{validate_downward_file, validate_key_to_path, validate_mode};
 use crate::{
     error::FieldError,
     field::Path,
@@ -107,6 +107,6 @@ fn validate_token(
     if target.is_empty() {
         errors.push(FieldError::required(&path, ""));
     } else {
-        super::volumes::validate_local_path(target, &path, errors);
+        super::sources::validate_local_path(target, &path, errors);
     }
 }

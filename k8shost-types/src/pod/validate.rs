@@ -6,7 +6,7 @@ use super::{
     containers::{self, required_choice},
     env, resources, scheduling,
     scheduling::faults,
-    security, spec_of, volumes, windows,
+    security, spec_of, total, volumes, windows,
 };
 use crate::{
     error::FieldError,
@@ -146,7 +146,7 @@ fn validate_spec(pod: &Value, spec: &Value, path: &Path<'_>, errors: &mut Vec<Fi
         errors,
     );
     containers::validate_ephemeral(spec, &context, &path.child("ephemeralContainers"), errors);
-    resources::validate_pod_level(spec, path, errors);
+    total::validate_pod_level(spec, path, errors);
     validate_host_network_ports(spec, path, errors);
     required_choice(
         spec,
