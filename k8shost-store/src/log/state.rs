@@ -330,13 +330,16 @@ impl State {
         let previous = self.objects.insert(object.key.clone(), object.clone());
         if let Some(previous) = &previous {
             self.forget(previous);
-            if previous.attributes.claims == object.attributes.claims {
-                return Some(previous.clone());
+            if previous.attributes.claims != object.attributes.claims {
+                self.release(previous, Some(&object));
             }
-            self.release(previous, Some(&object));
         }
         for claim in &object.attributes.claims {
-            self.claims.insert((**claim).into(), object.key.clone());
+            // Also where the version before had it: while a tenant is loaded, a projection that the
+            // log overrules may have held it meanwhile.
+            if self.claims.get(&**claim) != Some(&object.key) {
+                self.claims.insert((**claim).into(), object.key.clone());
+            }
         }
         previous
     }
