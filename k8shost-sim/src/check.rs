@@ -31,7 +31,13 @@ impl Core {
         kind: Kind,
     ) -> u32 {
         let id = self.history.ops.len() as u32;
-        let least = self.history.tenants[tenant].end();
+        let it = &self.history.tenants[tenant];
+        // Where one process has the store, an append that it does not know to be done is not done yet.
+        let least = if self.mix.exclusive {
+            it.told
+        } else {
+            it.end()
+        };
         note!(self, "op {id} of T{tenant} at S{server}: {kind:?}");
         self.stats.operations += 1;
         self.history.ops.push(Op {
@@ -84,11 +90,13 @@ impl Core {
                         runs.resize_with(at + 1, Vec::new);
                     }
                     runs[at].push(Run {
+                        number: self.history.runs,
                         op: id,
                         server,
                         incarnation,
                         changes: changes.clone(),
                     });
+                    self.history.runs += 1;
                 }
                 Ok(changes)
             }
@@ -139,6 +147,8 @@ impl Core {
         }
         let last = first + events.len() as u64 - 1;
         let more = it.at(last + 1).is_some_and(|r| r.op == Some(id));
+        self.tell(tenant, last);
+        let it = &self.history.tenants[tenant];
         if more || revision < last || it.at(revision).is_none() {
             return self.bad(format!(
                 "2: operation {id} is told of {first}..{last}, with the state at {revision}"
@@ -165,6 +175,8 @@ impl Core {
             Reason::Timeout => Fate::Unknown,
             Reason::ServiceUnavailable => Fate::Refused,
             Reason::NotFound if self.history.was_gone(tenant, began) => Fate::Refused,
+            // Somebody else has ended the project meanwhile, and somebody has made it again.
+            Reason::Conflict if kind == Kind::Close => Fate::Refused,
             Reason::ResourceVersionTooLarge if matches!(kind, Kind::AtLeast(at) if at > least) => {
                 Fate::Refused
             }
@@ -225,7 +237,14 @@ impl Core {
             ));
             return false;
         }
+        self.tell(tenant, view.revision);
         true
+    }
+
+    /// Somebody was told of a revision.
+    fn tell(&mut self, tenant: usize, revision: u64) {
+        let told = &mut self.history.tenants[tenant].told;
+        *told = revision.max(*told);
     }
 
     /// A read was answered with this state.
@@ -339,6 +358,7 @@ impl Core {
         self.stir(revision << 8 | watcher as u64);
         note!(self, "watcher {watcher} is at {revision}");
         self.watches[watcher].revision = revision;
+        self.tell(watch.tenant, revision);
     }
 
     /// A watch came to its end.

@@ -4,14 +4,14 @@ use k8shost_store::log::format::{self, Kind};
 
 use crate::names::parse_uid;
 use crate::object::{Change, Obj, View, keys};
+use crate::world::Sender;
 
 /// A batch, and who sent it.
 #[derive(Clone, Debug)]
 pub(crate) struct Batch {
     pub(crate) changes: Vec<Change>,
     pub(crate) digest: u128,
-    pub(crate) server: usize,
-    pub(crate) incarnation: u64,
+    pub(crate) sender: Option<Sender>,
 }
 
 /// The floor.
@@ -54,8 +54,7 @@ impl Batch {
         Ok(Self {
             changes: changes?,
             digest: batch.digest(),
-            server: 0,
-            incarnation: 0,
+            sender: None,
         })
     }
 }

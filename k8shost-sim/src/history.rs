@@ -1,14 +1,14 @@
 //! The true log of each tenant, as the store saw it come about, and what it says of the run: every batch
 //! is held against what was asked for, every change of the raw keys against what a load would make of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
 use crate::format::{Batch, Floor, digest};
 use crate::object::{Change, K, Obj, View, born, keys, project_slot};
 use crate::op::{Kind, Refusal};
-use crate::world::{Core, note};
+use crate::world::{Core, Sender, note};
 
 /// A revision of the true log.
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ pub(crate) struct Revision {
 /// A run of a commit's function.
 #[derive(Clone, Debug)]
 pub(crate) struct Run {
+    /// Its number among all.
+    pub(crate) number: u64,
     pub(crate) op: u32,
     pub(crate) server: usize,
     pub(crate) incarnation: u64,
@@ -42,6 +44,10 @@ pub(crate) struct Tenant {
     projections: [Obj; K],
     /// Runs of commits' functions, by the revision of the state that they saw.
     pub(crate) runs: Vec<Vec<Run>>,
+    /// Batches that landed below the floor. They stay until a range around them is deleted again.
+    voids: BTreeSet<u64>,
+    /// The last revision that anybody was told of.
+    pub(crate) told: u64,
     /// A project's: when it was last missing, terminating or closed.
     gone_until: u64,
 }
@@ -80,6 +86,8 @@ pub(crate) struct Op {
 pub(crate) struct History {
     pub(crate) tenants: Vec<Tenant>,
     pub(crate) ops: Vec<Op>,
+    /// How often commits' functions were run.
+    pub(crate) runs: u64,
     /// The last revision of each tenant that a list was kept of.
     pub(crate) kept: Vec<Option<u64>>,
     /// Also hold the inner workings against what they should be.
@@ -96,6 +104,8 @@ impl Tenant {
             floor: None,
             projections: [Obj::default(); K],
             runs: Vec::new(),
+            voids: BTreeSet::new(),
+            told: 0,
             gone_until: 0,
         }
     }
@@ -155,13 +165,7 @@ impl History {
 
 impl Core {
     /// The store changed a key.
-    pub(crate) fn observe(
-        &mut self,
-        key: &Bytes,
-        value: Option<Bytes>,
-        server: usize,
-        incarnation: u64,
-    ) {
+    pub(crate) fn observe(&mut self, key: &Bytes, value: Option<Bytes>, sender: Sender) {
         let text = String::from_utf8_lossy(key);
         let found = self
             .history
@@ -190,7 +194,7 @@ impl Core {
                 .map(|value| Batch::decode(tenant, first, value))
                 .transpose()
             {
-                Ok(Some(batch)) => self.observe_batch(tenant, first, batch, server, incarnation),
+                Ok(Some(batch)) => self.observe_batch(tenant, first, batch, sender),
                 Ok(None) => self.observe_deletion(tenant, first),
                 Err(error) => self.bad(format!("a batch that can't be read: {error}")),
             }
@@ -220,20 +224,13 @@ impl Core {
         self.ghost(tenant);
     }
 
-    fn observe_batch(
-        &mut self,
-        tenant: usize,
-        first: u64,
-        batch: Batch,
-        server: usize,
-        incarnation: u64,
-    ) {
+    fn observe_batch(&mut self, tenant: usize, first: u64, batch: Batch, sender: Sender) {
         let end = self.history.tenants[tenant].end();
         let batch = Batch {
-            server,
-            incarnation,
+            sender: Some(sender),
             ..batch
         };
+        let server = sender.server;
         let last = first + batch.changes.len() as u64 - 1;
         note!(
             self,
@@ -246,6 +243,7 @@ impl Core {
             self.extend(tenant);
         } else if first < self.history.tenants[tenant].floor() {
             self.stats.voids += 1;
+            self.history.tenants[tenant].voids.insert(first);
             note!(self, "T{tenant} that batch is void");
         } else if self.history.white {
             let floor = self.history.tenants[tenant].floor();
@@ -389,13 +387,15 @@ impl Core {
             .runs
             .get(view.revision as usize)
             .map_or(&[][..], |runs| runs);
-        let mut matching = runs.iter().rev().filter(|run| {
-            run.server == batch.server
-                && run.incarnation == batch.incarnation
-                && rest.starts_with(&run.changes)
-        });
-        let not_yet = |run: &&Run| self.history.ops[run.op as usize].landed.is_none();
-        let Some(run) = matching.clone().find(not_yet).or_else(|| matching.next()) else {
+        // The last run before the batch was sent is the one that it was made of.
+        let made = |run: &&Run| {
+            batch.sender.is_some_and(|sender| {
+                run.server == sender.server
+                    && run.incarnation == sender.incarnation
+                    && run.number < sender.runs
+            }) && rest.starts_with(&run.changes)
+        };
+        let Some(run) = runs.iter().rev().find(made) else {
             return Err(format!(
                 "3: T{tenant} has at {at} what no commit gave: {:?}",
                 rest[0]
@@ -551,7 +551,7 @@ impl Core {
                 self.bad(format!(
                     "liveness: T{tenant} is truncated to {floor}, and ends at {end}"
                 ));
-            } else if let Some(first) = it.log.keys().next() {
+            } else if let Some(first) = it.log.keys().find(|first| !it.voids.contains(first)) {
                 let what = format!(
                     "liveness: T{tenant} still has a batch at {first}, the floor is {floor}"
                 );

@@ -7,9 +7,9 @@ mod aim;
 mod check;
 mod client;
 mod env;
+mod format;
 #[cfg(test)]
 mod harness;
-mod format;
 mod history;
 mod kv;
 mod mix;

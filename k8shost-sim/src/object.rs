@@ -1,6 +1,8 @@
 //! The objects of the simulation: a few keys per tenant, values of a fixed form that say which operation
 //! wrote them, and a tenant's state as the checker compares it.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 /// Keys per tenant, at most.
@@ -60,7 +62,7 @@ pub(crate) fn ordinary(tenant: usize, count: usize) -> std::ops::Range<usize> {
 }
 
 /// One version of an object; `revision` 0 is absence.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Obj {
     pub(crate) revision: u64,
     /// The operation that wrote it.
@@ -137,7 +139,7 @@ impl Obj {
 }
 
 /// A tenant's state at one revision.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct View {
     pub(crate) revision: u64,
     /// Born, and not closed since.
@@ -147,6 +149,34 @@ pub(crate) struct View {
     pub(crate) objects: [Obj; K],
     /// Who holds which claim: a slot, from 1; 0 for nobody.
     pub(crate) claims: [u8; CLAIMS],
+}
+
+impl fmt::Debug for Obj {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/op{}", self.revision, self.op)?;
+        if self.claim > 0 {
+            write!(f, "/{}", CLAIM_NAMES[usize::from(self.claim) - 1])?;
+        }
+        if self.uid > 0 {
+            write!(f, "/uid {:x}", self.uid)?;
+        }
+        f.write_str(if self.marked { "/terminating" } else { "" })
+    }
+}
+
+impl fmt::Debug for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "@{} ", self.revision)?;
+        match (self.alive, self.uid) {
+            (false, 0) => f.write_str("closed")?,
+            (false, uid) => write!(f, "closed {uid:x}")?,
+            (true, 0) => {}
+            (true, uid) => write!(f, "{uid:x}")?,
+        }
+        let present = self.objects.iter().enumerate().filter(|o| o.1.is_some());
+        f.debug_map().entries(present).finish()?;
+        write!(f, " claims {:?}", self.claims)
+    }
 }
 
 /// One change of the log.

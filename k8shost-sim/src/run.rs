@@ -87,6 +87,7 @@ impl Sim {
         };
         let tenants: Vec<_> = names.tenants.iter().enumerate().map(tenant).collect();
         let history = History {
+            runs: 0,
             kept: vec![None; tenants.len()],
             tenants,
             ops: Vec::new(),
@@ -135,6 +136,7 @@ impl Sim {
         process.incarnation += 1;
         process.up = true;
         process.clock = clock;
+        process.swaps.clear();
         let incarnation = process.incarnation;
         let config = self.config(&core.mix, server);
         note!(core, "S{server} starts");

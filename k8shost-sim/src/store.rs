@@ -8,7 +8,7 @@ use k8shost_store::kv::{KvError, Pair, Swap};
 
 use crate::mix::WINDOW;
 use crate::script::{Fate, Verb};
-use crate::world::{Core, Event, note};
+use crate::world::{Core, Event, Sender, note};
 
 /// A request of the `Kv` trait.
 #[derive(Clone, Debug)]
@@ -34,8 +34,7 @@ pub(crate) enum Answer {
 
 /// A request that was made and is not over.
 pub(crate) struct InFlight {
-    pub(crate) server: usize,
-    pub(crate) incarnation: u64,
+    sender: Sender,
     request: Request,
     sent: u64,
     parts: u16,
@@ -146,10 +145,14 @@ impl Core {
             Request::Swap(..) => Answer::Swap(Swap::Swapped),
             Request::Write(_) | Request::DeleteRange(..) => Answer::Done,
         };
-        let is_write = matches!(request, Request::Write(_));
-        let slot = self.requests.insert(InFlight {
+        let sender = Sender {
             server,
             incarnation,
+            runs: self.runs_before(server, &request),
+        };
+        let is_write = matches!(request, Request::Write(_));
+        let slot = self.requests.insert(InFlight {
+            sender,
             request,
             sent: self.now,
             parts: 1,
@@ -175,6 +178,23 @@ impl Core {
         slot
     }
 
+    /// How many runs of commits' functions there had been when a swap was first asked for.
+    fn runs_before(&mut self, server: usize, request: &Request) -> u64 {
+        let Request::Swap(key, _, new) = request else {
+            return 0;
+        };
+        let runs = self.history.runs;
+        let swaps = &mut self.processes[server].swaps;
+        if let Some((.., runs)) = swaps.iter().find(|swap| swap.0 == *key && swap.1 == *new) {
+            return *runs;
+        }
+        swaps.push_back((key.clone(), new.clone(), runs));
+        if swaps.len() > 8 {
+            swaps.pop_front();
+        }
+        runs
+    }
+
     /// Sends what a server was about to send when it was paused.
     pub(crate) fn send_unsent(&mut self, server: usize) {
         for slot in std::mem::take(&mut self.processes[server].unsent) {
@@ -192,7 +212,7 @@ impl Core {
         let Some(flight) = self.requests.get(slot) else {
             return;
         };
-        let (server, verb) = (flight.server, flight.request.verb());
+        let (server, verb) = (flight.sender.server, flight.request.verb());
         let keys = match &flight.request {
             Request::BatchGet(keys) => keys.len(),
             Request::Write(writes) => writes.len(),
@@ -356,7 +376,7 @@ impl Core {
         }
         let again = part == u16::MAX;
         let part = if again { 0 } else { part };
-        let (server, incarnation, parts) = (flight.server, flight.incarnation, flight.parts);
+        let (sender, parts) = (flight.sender, flight.parts);
         // The request is put back below: nothing that it does looks at the slot.
         let request = std::mem::replace(&mut flight.request, Request::Get(Bytes::new()));
         let mut answer = std::mem::replace(&mut flight.answer, Answer::Done);
@@ -368,7 +388,8 @@ impl Core {
         {
             let sent = self.requests.get(slot).map_or(0, |f| f.sent);
             let line = format!(
-                "KV #{slot} of S{server}, sent {} ms ago, takes effect",
+                "KV #{slot} of S{}, sent {} ms ago, takes effect",
+                sender.server,
                 self.now - sent
             );
             self.line(line);
@@ -402,7 +423,7 @@ impl Core {
             Request::Swap(key, expected, new) => {
                 let found = self.map.get(key).cloned();
                 let swap = if found == *expected {
-                    self.set(key, Some(new.clone()), server, incarnation);
+                    self.set(key, Some(new.clone()), sender);
                     Swap::Swapped
                 } else {
                     Swap::Found(found)
@@ -413,7 +434,7 @@ impl Core {
             }
             Request::Write(writes) => {
                 let (key, value) = &writes[usize::from(part)];
-                self.set(key, value.clone(), server, incarnation);
+                self.set(key, value.clone(), sender);
             }
             Request::DeleteRange(start, end) => {
                 let keys: Vec<_> = self
@@ -423,7 +444,7 @@ impl Core {
                     .collect();
                 let all = again || part + 1 == parts;
                 for key in keys.iter().step_by(if all { 1 } else { 2 }) {
-                    self.set(key, None, server, incarnation);
+                    self.set(key, None, sender);
                 }
             }
         }
@@ -440,7 +461,7 @@ impl Core {
     }
 
     /// Sets a key, and lets the history see it.
-    fn set(&mut self, key: &Bytes, value: Option<Bytes>, server: usize, incarnation: u64) {
+    fn set(&mut self, key: &Bytes, value: Option<Bytes>, sender: Sender) {
         let old = match value.clone() {
             Some(value) => self.map.insert(key.clone(), value),
             None => self.map.remove(key),
@@ -448,13 +469,17 @@ impl Core {
         if self.mix.exclusive {
             self.journal.push((key.clone(), old));
         }
-        self.observe(key, value, server, incarnation);
+        self.observe(key, value, sender);
     }
 
     /// Tells the sender. What is not known yet stays unknown to it.
     pub(crate) fn deliver(&mut self, slot: u32, failed: bool) -> Option<Waker> {
         let flight = self.requests.get_mut(slot)?;
         flight.events -= 1;
+        if flight.dead {
+            self.release(slot);
+            return None;
+        }
         flight.answered = true;
         if failed {
             let failure = flight.failure.take();
@@ -472,7 +497,7 @@ impl Core {
         {
             let line = format!(
                 "S{} #{slot} is answered: {}",
-                flight.server,
+                flight.sender.server,
                 flight.answer.describe()
             );
             self.line(line);
@@ -512,7 +537,7 @@ impl Core {
         };
         if flight.events == 0
             && flight.abandoned
-            && !self.processes[flight.server].unsent.contains(&slot)
+            && !self.processes[flight.sender.server].unsent.contains(&slot)
         {
             self.requests.remove(slot);
         }

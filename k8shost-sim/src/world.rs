@@ -4,7 +4,7 @@
 //! Nothing that belongs to the engine (a future, its drop) runs while it is held.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
@@ -102,6 +102,18 @@ pub(crate) struct Process {
     pub(crate) clock: u64,
     /// Requests that it was about to send when it was paused.
     pub(crate) unsent: Vec<u32>,
+    /// The last swaps that it asked for, and how many runs of commits' functions there had been when it
+    /// first did.
+    pub(crate) swaps: VecDeque<(Bytes, Bytes, u64)>,
+}
+
+/// Who sent a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sender {
+    pub(crate) server: usize,
+    pub(crate) incarnation: u64,
+    /// Of a swap: how many runs of commits' functions there had been when it was first asked for.
+    pub(crate) runs: u64,
 }
 
 /// A sleep that goes on.
