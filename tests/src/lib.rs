@@ -1,1 +1,51 @@
-//! Helpers shared by the black-box tests: they start the real binary and talk to it as users do.
+//! The harness of the black-box tests: it starts the real binary and talks to it over the wire.
+//!
+//! Requests and answers are JSON, as a user of grpcurl writes and reads them, and go through the
+//! published descriptors: nothing here knows how the server is made.
+
+mod client;
+mod objects;
+mod random;
+mod server;
+mod wire;
+
+use std::{future::Future, time::Duration};
+
+pub use client::{Client, Event, Events, Method, methods, pool, reason, refused, violations};
+pub use objects::{
+    KINDS, Kind, NAMESPACE, NODE, POD, SERVICE, merge, name, names, namespace, node, pod, revision,
+    service, text,
+};
+pub use random::Random;
+pub use server::{Output, Server, binary, run};
+pub use wire::{Answer, frame, http1, http2};
+
+/// How long a test waits for what must come. It is long because it is only reached by a failure.
+pub const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Waits for a result, and fails the test by name where it does not come.
+///
+/// # Panics
+/// When [`PATIENCE`] is over.
+pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("{what}: nothing came within {PATIENCE:?}"),
+    }
+}
+
+/// Asks again until there is an answer: for what the server does in the background and tells nobody.
+///
+/// # Panics
+/// When [`PATIENCE`] is over.
+pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
+    within(what, async {
+        loop {
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+    })
+    .await
+}
