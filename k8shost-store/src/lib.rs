@@ -2,6 +2,7 @@
 //!
 //! The store knows bytes, keys and revisions; of Kubernetes it knows nothing.
 
+pub mod embedded;
 pub mod env;
 pub mod kv;
 pub mod log;

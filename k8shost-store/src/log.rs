@@ -22,6 +22,8 @@ mod state;
 mod stats;
 mod tail;
 mod tenant;
+#[cfg(test)]
+mod tests;
 mod truncate;
 mod watch;
 

@@ -31,7 +31,8 @@ const LOOK: Duration = Duration::from_millis(5);
 #[derive(Clone)]
 pub struct Engine(Arc<Core>);
 
-struct Core {
+/// What an engine is: it ends when neither it nor a handle to a tenant is held any longer.
+pub(crate) struct Core {
     shared: Arc<Shared>,
     tenants: Arc<Tenants>,
 }
@@ -59,18 +60,6 @@ impl Tenants {
         // The map in the shard goes by the lower bits.
         let at = (hash >> 32) as usize % SHARDS;
         &self.shards[at]
-    }
-
-    /// A handle to a tenant, which is in memory from now on; though not loaded, if it was not.
-    fn handle(&self, id: &TenantId, shared: &Arc<Shared>) -> TenantLog {
-        let mut shard = lock(self.shard(id));
-        if let Some(tenant) = shard.get(id) {
-            return TenantLog::new(tenant.clone());
-        }
-        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        let tenant = Arc::new(Tenant::new(id.clone(), number, shared.clone()));
-        shard.insert(id.clone(), tenant.clone());
-        TenantLog::new(tenant)
     }
 
     /// Drops a tenant from memory, if nobody uses it and nothing is lost.
@@ -127,13 +116,26 @@ impl Engine {
         self.0.shared.damaged()
     }
 
+    /// A handle to a tenant, which is in memory from now on; though not loaded, if it was not.
+    fn handle(&self, id: &TenantId) -> TenantLog {
+        let Core { shared, tenants } = &*self.0;
+        let mut shard = lock(tenants.shard(id));
+        if let Some(tenant) = shard.get(id) {
+            return TenantLog::new(tenant.clone(), self.0.clone());
+        }
+        let number = tenants.numbers.fetch_add(1, Ordering::Relaxed);
+        let tenant = Arc::new(Tenant::new(id.clone(), number, shared.clone()));
+        shard.insert(id.clone(), tenant.clone());
+        TenantLog::new(tenant, self.0.clone())
+    }
+
     /// A tenant's log, loaded and alive. Loads the tenant, and commits its birth, where needed; in
     /// memory it is found without waiting.
     ///
     /// `NotFound`: there is no such project, or it is being deleted.
     pub async fn tenant(&self, id: &TenantId) -> Result<TenantLog, Error> {
         let Core { shared, tenants } = &*self.0;
-        let log = tenants.handle(id, shared);
+        let log = self.handle(id);
         if log.inner().live.load(Ordering::Acquire) {
             return Ok(log);
         }
@@ -162,14 +164,14 @@ impl Engine {
             let message = "the system tenant can't be closed";
             return Err(Error::new(Reason::Forbidden, message));
         }
-        let log = self.0.tenants.handle(id, &self.0.shared);
+        let log = self.handle(id);
         log.inner().close().await
     }
 
     /// An operator accepts the state of a tenant, as it was found, although its digest differs. From
     /// then on it is served like any other. Nothing is done if the tenant is not damaged.
     pub async fn accept(&self, id: &TenantId) -> Result<(), Error> {
-        let log = self.0.tenants.handle(id, &self.0.shared);
+        let log = self.handle(id);
         log.inner().ensure_loaded().await?;
         log.inner().accept().await
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use k8shost_types::{Error, Reason};
 
 use super::CommitFn;
+use super::engine::Core;
 use super::keys::{Revision, TenantId};
 use super::shared::no_project;
 use super::state::{Event, State};
@@ -21,12 +22,12 @@ pub struct Committed {
     pub events: Vec<Arc<Event>>,
 }
 
-/// A handle to a tenant's log. While one is held, the tenant stays in memory.
-pub struct TenantLog(Arc<Tenant>);
+/// A handle to a tenant's log. While one is held, the tenant stays in memory, and the engine runs.
+pub struct TenantLog(Arc<Tenant>, Arc<Core>);
 
 impl Clone for TenantLog {
     fn clone(&self) -> Self {
-        Self::new(self.0.clone())
+        Self::new(self.0.clone(), self.1.clone())
     }
 }
 
@@ -39,10 +40,10 @@ impl Drop for TenantLog {
 }
 
 impl TenantLog {
-    pub(crate) fn new(tenant: Arc<Tenant>) -> Self {
+    pub(crate) fn new(tenant: Arc<Tenant>, core: Arc<Core>) -> Self {
         tenant.handles.fetch_add(1, Ordering::SeqCst);
         tenant.used.store(true, Ordering::Relaxed);
-        Self(tenant)
+        Self(tenant, core)
     }
 
     pub(crate) fn inner(&self) -> &Arc<Tenant> {

@@ -168,6 +168,8 @@ impl Tenant {
                 Phase::Loading | Phase::Unloaded => self.next_due(&inner, None),
             }
         };
+        eprintln!("PLAN {} num {} {:?} now {:?} due {:?} handles {} ", self.id, self.number, Arc::as_ptr(&self), self.shared.env.now(), due, self.handles.load(Ordering::SeqCst));
+        if let Phase::Ready(held) = &self.lock().phase { eprintln!("  dirty {:?} trunc {:?} last {:?} swept {} floor {} snap {:?} log_bytes {}", held.dirty, held.truncation_due(&self.shared), self.id, held.swept, held.floor.floor.revision, 0, held.log_bytes); }
         self.plan(due);
     }
 

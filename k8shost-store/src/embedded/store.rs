@@ -1,0 +1,256 @@
+//! The LSM store as this crate uses it: two keyspaces in one database, and how they are read.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fjall::compaction::Leveled;
+use fjall::config::CompressionPolicy;
+use fjall::{
+    AbstractTree, CompressionType, Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions,
+    OwnedWriteBatch, PersistMode, Readable, Slice,
+};
+
+use super::Options;
+use super::rows::{self, Failure, Rows};
+use crate::kv::{KvError, Pair};
+
+/// A page of a scan ends after about this many bytes, whatever its limit.
+const PAGE_BYTES: usize = 2 << 20;
+
+/// Values from this size on are handed out as they were read; smaller ones are copied, for a block of
+/// many values would otherwise stay in memory for as long as one of them is used.
+const LARGE_BYTES: usize = 16 << 10;
+
+const MAX_KEY_BYTES: usize = u16::MAX as usize;
+
+/// An open store. All of it must be gone before the same files are opened again.
+pub(super) struct Store {
+    database: Database,
+    /// Batches of the tenants' logs: large, written once, deleted minutes later about in order.
+    logs: Keyspace,
+    /// All else: the objects, which stay, and the floors.
+    objects: Keyspace,
+    memtable_bytes: u64,
+}
+
+/// How a keyspace lies on the disk. It is fixed when the keyspace is made.
+fn layout(options: &Options, separate_from: u32) -> KeyspaceCreateOptions {
+    // Values stand in files of their own, and the tree is an index to them: a compaction, which has to
+    // rewrite it time and again, moves a hundred bytes instead of kilobytes. Such a file goes away when
+    // all in it is deleted, or is rewritten when half of it is.
+    let values = KvSeparationOptions::default()
+        .separation_threshold(separate_from)
+        .compression(CompressionType::Lz4)
+        .file_target_size(64 << 20)
+        .staleness_threshold(0.5)
+        .age_cutoff(0.5);
+    KeyspaceCreateOptions::default()
+        .max_memtable_size(options.memtable_bytes)
+        .with_kv_separation(Some(values))
+        .data_block_compression_policy(CompressionPolicy::all(CompressionType::Lz4))
+        .compaction_strategy(Arc::new(
+            Leveled::default().with_table_target_size(16 << 20),
+        ))
+}
+
+impl Store {
+    pub(super) fn open(path: &Path, options: &Options) -> fjall::Result<Self> {
+        let database = Database::builder(path)
+            .cache_size(options.cache_bytes)
+            .max_journaling_size(64 << 20)
+            // Recovery would have to compress it all again, to check it.
+            .journal_compression(CompressionType::None)
+            // With two, one would spin while the other compacts.
+            .worker_threads(1)
+            .max_cached_files(Some(200))
+            .open()?;
+        // A log entry of any size is as short-lived as another: none is left in the tree.
+        let logs = database.keyspace("logs", || layout(options, 64))?;
+        let objects = database.keyspace("objects", || layout(options, 1024))?;
+        Ok(Self { database, logs, objects, memtable_bytes: options.memtable_bytes })
+    }
+
+    /// Which keyspace has a key. Any rule would do that never changes.
+    fn keyspace(&self, key: &[u8]) -> &Keyspace {
+        if is_log(key) {
+            &self.logs
+        } else {
+            &self.objects
+        }
+    }
+
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Bytes>, KvError> {
+        if !is_key(key) {
+            return Ok(None);
+        }
+        match catch_unwind(AssertUnwindSafe(|| self.keyspace(key).get(key))) {
+            Ok(Ok(value)) => Ok(value.map(owned)),
+            Ok(Err(error)) => Err(Failure::Error(error).at(key)),
+            Err(panic) => Err(Failure::panic(panic.as_ref()).at(key)),
+        }
+    }
+
+    /// The first pairs of `start..end`, as they are now.
+    pub(super) fn page(
+        &self,
+        start: &[u8],
+        end: &[u8],
+        limit: usize,
+    ) -> Result<Vec<Pair>, KvError> {
+        let mut pairs: Vec<Pair> = Vec::new();
+        let mut bytes = 0;
+        for row in self.rows(start, end, true).take(limit) {
+            let (key, value) = match row.value {
+                Ok(value) => (row.key, value),
+                // What came before it is handed out; the next page begins with the error.
+                Err(_) if !pairs.is_empty() => break,
+                Err(failure) => return Err(failure.at(row.key.as_deref().unwrap_or(start))),
+            };
+            let Some(key) = key else { continue };
+            bytes += key.len() + value.len();
+            pairs.push((key, value));
+            if bytes >= PAGE_BYTES {
+                break;
+            }
+        }
+        Ok(pairs)
+    }
+
+    /// The first keys of `start..end`; large values are not read.
+    pub(super) fn keys(
+        &self,
+        start: &[u8],
+        end: &[u8],
+        limit: usize,
+    ) -> Result<Vec<Bytes>, KvError> {
+        self.rows(start, end, false)
+            .take(limit)
+            .map(|row| {
+                row.value
+                    .map(|_| row.key.unwrap_or_default())
+                    .map_err(|failure| failure.at(start))
+            })
+            .collect()
+    }
+
+    fn rows(&self, start: &[u8], end: &[u8], values: bool) -> impl Iterator<Item = rows::Row> {
+        let snapshot = self.database.snapshot();
+        let rows = |keyspace: &Keyspace| Rows::new(snapshot.range(keyspace, start..end), values);
+        let some = start < end;
+        let logs_only = is_log(shared_prefix(start, end));
+        rows::merge(
+            some.then(|| rows(&self.logs)).into_iter().flatten(),
+            (some && !logs_only)
+                .then(|| rows(&self.objects))
+                .into_iter()
+                .flatten(),
+        )
+    }
+
+    pub(super) fn batch(&self, size: usize) -> OwnedWriteBatch {
+        OwnedWriteBatch::with_capacity(self.database.clone(), size)
+    }
+
+    pub(super) fn put(&self, batch: &mut OwnedWriteBatch, key: Bytes, value: Option<Bytes>) {
+        let keyspace = self.keyspace(&key);
+        match value {
+            Some(value) => batch.insert(keyspace, key, value),
+            None => batch.remove(keyspace, key),
+        }
+    }
+
+    pub(super) fn persist(&self, mode: PersistMode) -> fjall::Result<()> {
+        self.database.persist(mode)
+    }
+
+    /// Begins to flush what is in memory, also where there is little.
+    ///
+    /// The library keeps the memory of what it has flushed until it begins to flush something else, and
+    /// frees the space of what is deleted or overwritten when it merges tables, of which there have to
+    /// be a few. So it takes some calls until a store is at rest, and each has something to flush, if
+    /// only the deletion of a key that there is not.
+    pub(super) fn settle(&self) -> Result<(), String> {
+        for keyspace in self.keyspaces() {
+            if keyspace.tree.active_memtable().is_empty() {
+                let mut batch = self.batch(1);
+                batch.remove(keyspace, absent_key(keyspace)?);
+                batch.commit().map_err(|error| error.to_string())?;
+            }
+            keyspace
+                .rotate_memtable()
+                .map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// Whether there is data that has been flushed, but not merged with what was there before.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.keyspaces()
+            .iter()
+            .any(|keyspace| keyspace.l0_table_count() > 0)
+    }
+
+    /// Bytes that are in memory, but not flushed.
+    pub(super) fn unflushed(&self) -> u64 {
+        self.keyspaces()
+            .iter()
+            .map(|keyspace| keyspace.tree.active_memtable().size())
+            .sum()
+    }
+
+    fn keyspaces(&self) -> [&Keyspace; 2] {
+        [&self.logs, &self.objects]
+    }
+
+    /// Whether the background work keeps up. Where it does not, memory would grow, or the library would
+    /// wait within a commit, and for ever if that work has failed for good.
+    pub(super) fn keeps_up(&self) -> bool {
+        self.keyspaces().iter().all(|keyspace| {
+            keyspace.tree.active_memtable().size() < 2 * self.memtable_bytes
+                && keyspace.sealed_memtable_count() < 2
+                && keyspace.tree.l0_run_count() < 18
+        })
+    }
+
+    /// Whether background work has failed, after which nothing can be written any more.
+    pub(super) fn has_failed(&self) -> bool {
+        self.database.persist(PersistMode::Buffer).is_err()
+    }
+}
+
+fn absent_key(keyspace: &Keyspace) -> Result<Vec<u8>, String> {
+    let mut key = vec![0];
+    while keyspace
+        .contains_key(&key)
+        .map_err(|error| error.to_string())?
+    {
+        key.push(0);
+    }
+    Ok(key)
+}
+
+/// Whether the library can store this key.
+pub(super) fn is_key(key: &[u8]) -> bool {
+    (1..=MAX_KEY_BYTES).contains(&key.len())
+}
+
+/// Whether this is a key of a tenant's log.
+pub(super) fn is_log(key: &[u8]) -> bool {
+    const LOG: &[u8] = b"/@log/";
+    key.windows(LOG.len()).any(|part| part == LOG)
+}
+
+fn shared_prefix<'a>(a: &'a [u8], b: &[u8]) -> &'a [u8] {
+    let length = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    &a[..length]
+}
+
+pub(super) fn owned(value: Slice) -> Bytes {
+    if value.len() < LARGE_BYTES {
+        Bytes::copy_from_slice(&value)
+    } else {
+        value.into()
+    }
+}
