@@ -154,8 +154,8 @@ impl Tenant {
                 self.lock().last_truncation = now;
             }
             self.sweep(generation).await;
-            self.drop_snapshots();
         }
+        self.drop_snapshots();
         let forgotten = tenants.upgrade().is_some_and(|t| t.forget(&self));
         let due = {
             let mut inner = self.lock();
@@ -168,8 +168,6 @@ impl Tenant {
                 Phase::Loading | Phase::Unloaded => self.next_due(&inner, None),
             }
         };
-        eprintln!("PLAN {} num {} {:?} now {:?} due {:?} handles {} ", self.id, self.number, Arc::as_ptr(&self), self.shared.env.now(), due, self.handles.load(Ordering::SeqCst));
-        if let Phase::Ready(held) = &self.lock().phase { eprintln!("  dirty {:?} trunc {:?} last {:?} swept {} floor {} snap {:?} log_bytes {}", held.dirty, held.truncation_due(&self.shared), self.id, held.swept, held.floor.floor.revision, 0, held.log_bytes); }
         self.plan(due);
     }
 
