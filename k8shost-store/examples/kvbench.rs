@@ -25,6 +25,7 @@ use k8shost_store::kv::{Kv, Swap};
 use tokio::time::{sleep, sleep_until};
 
 type Failure = Box<dyn Error + Send + Sync>;
+type Writes = Vec<(Bytes, Option<Bytes>)>;
 
 /// The command line: `name=value`.
 #[derive(Clone)]
@@ -251,7 +252,7 @@ async fn batches(settings: &Settings, folder: &PathBuf) -> Result<(), Failure> {
     let end = started + Duration::from_secs(seconds);
     let mut revision = 1;
     let mut due = tokio::time::Instant::now();
-    let mut unprojected: VecDeque<(Instant, Vec<(Bytes, Option<Bytes>)>)> = VecDeque::new();
+    let mut unprojected: VecDeque<(Instant, Writes)> = VecDeque::new();
     let mut background: VecDeque<tokio::task::JoinHandle<Result<(), Failure>>> = VecDeque::new();
     let mut last_tidied = Instant::now();
     let mut history: VecDeque<(Instant, u64)> = VecDeque::new();

@@ -69,7 +69,12 @@ impl Store {
         // A log entry of any size is as short-lived as another: none is left in the tree.
         let logs = database.keyspace("logs", || layout(options, 64))?;
         let objects = database.keyspace("objects", || layout(options, 1024))?;
-        Ok(Self { database, logs, objects, memtable_bytes: options.memtable_bytes })
+        Ok(Self {
+            database,
+            logs,
+            objects,
+            memtable_bytes: options.memtable_bytes,
+        })
     }
 
     /// Which keyspace has a key. Any rule would do that never changes.
