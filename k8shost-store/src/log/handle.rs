@@ -258,6 +258,7 @@ impl Tenant {
 
     /// The tenant is no longer in memory: what it has of the server's budget is free.
     pub(crate) fn forgotten(&self) {
+        self.shared.scheduler.cancel(self);
         let generation = self.lock().generation + 1;
         let figure = &self.shared.stats.tail_bytes;
         let tails = &self.shared.tails;

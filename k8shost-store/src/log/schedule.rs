@@ -71,6 +71,14 @@ impl Scheduler {
         }
     }
 
+    /// Forgets a tenant's work.
+    pub(crate) fn cancel(&self, tenant: &Tenant) {
+        let mut queue = lock(&self.queue);
+        if let Some(due) = queue.due.remove(&tenant.number) {
+            queue.by_time.remove(&(due, tenant.number));
+        }
+    }
+
     /// Ends the task, and forgets all work.
     pub(crate) fn stop(&self) {
         let dropped = {

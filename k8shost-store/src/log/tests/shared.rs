@@ -94,7 +94,7 @@ async fn a_barrier_that_started_before_does_not_serve() {
     let (a, b) = (world.server(), world.server());
     let (one, two) = (a.web().await, b.web().await);
     let when = Arc::new(Notify::new());
-    two_slow(&b.kv, &when);
+    b.kv.fault(On::Get, "@log", Fault::Slow(when.clone()));
     let early = {
         let two = two.clone();
         beside(async move { two.read().await.unwrap().revision() })
@@ -110,10 +110,6 @@ async fn a_barrier_that_started_before_does_not_serve() {
     when.notify_one();
     assert_eq!(early.await.unwrap(), 2);
     assert_eq!(late.await.unwrap(), 3);
-}
-
-fn two_slow(kv: &super::kit::TestKv, when: &Arc<Notify>) {
-    kv.fault(On::Get, "@log", Fault::Slow(when.clone()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -158,6 +154,9 @@ async fn a_server_that_slept_finds_that_the_floor_has_passed() {
     let world = World::shared();
     let (a, b) = (world.server(), world.server());
     let (one, two) = (a.web().await, b.web().await);
+    // Its background work sleeps too.
+    let never = Arc::new(Notify::new());
+    b.kv.fault(On::Get, "@floor", Fault::Held(never));
     for i in 0..10 {
         one.commit(create(&format!("pods/a/{i}"), "x"))
             .await
@@ -165,17 +164,6 @@ async fn a_server_that_slept_finds_that_the_floor_has_passed() {
     }
     pass(WINDOW * 20).await;
     one.commit(create("pods/a/last", "x")).await.unwrap();
-    eprintln!(
-        "{:?} {:?}",
-        world.env.start.elapsed(),
-        a.kv.requests
-            .lock()
-            .unwrap()
-            .iter()
-            .rev()
-            .take(12)
-            .collect::<Vec<_>>()
-    );
     assert_eq!(world.batches(&super::kit::web()).await, 1);
     let read = two.read().await.unwrap();
     assert_eq!(text(&read), world.found().await);
