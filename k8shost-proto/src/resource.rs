@@ -47,7 +47,9 @@ macro_rules! resource {
             }
 
             fn from_json(json: &[u8]) -> Result<Self, serde_json::Error> {
-                serde_json::from_slice(json)
+                // Checked as a whole, which is faster than text by text.
+                let json = std::str::from_utf8(json).map_err(serde::de::Error::custom)?;
+                serde_json::from_str(json)
             }
 
             fn metadata(&self) -> Option<&ObjectMeta> {
