@@ -162,7 +162,7 @@ impl Tenancy {
             Reason::NotFound => Error::not_found("projects", &name.to_string()),
             _ => e,
         })?;
-        let first = false;
+        let first = log.first_use();
         let tenant = Tenant::new(Some(Arc::new(name)), log, self.context.clone());
         if first {
             // An emptying that a stop has cut short goes on.

@@ -92,6 +92,8 @@ impl Face {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(k8shost_proto::FILE_DESCRIPTOR_SET)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                // So that generic clients can show the details of errors.
+                .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
         };
         let standard = [
             ("/grpc.health.v1.Health/", BoxCloneSyncService::new(health)),

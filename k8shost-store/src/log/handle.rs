@@ -55,6 +55,12 @@ impl TenantLog {
         &self.0.id
     }
 
+    /// True for the first to ask since the tenant came into memory: whoever goes on with what a stop
+    /// has cut short begins here.
+    pub fn first_use(&self) -> bool {
+        !self.0.greeted.load(Ordering::Relaxed) && !self.0.greeted.swap(true, Ordering::Relaxed)
+    }
+
     /// Commits: runs `f` against the state, and writes the changes that it asks for.
     ///
     /// `Timeout`: the outcome is unknown, as it is if the future is dropped. Any other error, of `f`

@@ -40,6 +40,8 @@ pub(crate) struct Tenant {
     pub(crate) parked: AtomicBool,
     /// Used since the scheduler last looked.
     pub(crate) used: AtomicBool,
+    /// Somebody has asked whether it is the first to use it.
+    pub(crate) greeted: AtomicBool,
     inner: Mutex<Inner>,
     pub(crate) tail: TailCell,
     /// Something was published, or the state was loaded or dropped.
@@ -346,6 +348,7 @@ impl Tenant {
             watchers: AtomicUsize::new(0),
             live: AtomicBool::new(false),
             parked: AtomicBool::new(true),
+            greeted: AtomicBool::new(false),
             used: AtomicBool::new(false),
             inner: Mutex::default(),
             tail: TailCell::default(),
