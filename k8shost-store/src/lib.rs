@@ -2,6 +2,8 @@
 //!
 //! The store knows bytes, keys and revisions; of Kubernetes it knows nothing.
 
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod embedded;
 pub mod env;
 pub mod kv;
