@@ -170,6 +170,7 @@ impl Executor {
                 self.held[task.server].push(key);
                 continue;
             }
+            core.looks = 0;
             core.stats.polls += 1;
             core.stir(key);
             polls += 1;

@@ -153,6 +153,8 @@ pub(crate) struct Core {
     pub(crate) clients: Vec<Option<u32>>,
     pub(crate) watches: Vec<Watch>,
     pub(crate) stats: Stats,
+    /// How often the task that runs has looked at the clock.
+    pub(crate) looks: u64,
     /// Of all that happened so far.
     pub(crate) hash: u64,
     pub(crate) trace: Option<Vec<String>>,
@@ -207,6 +209,7 @@ impl Core {
             clients: vec![None; mix.clients],
             watches: vec![Watch::default(); mix.watchers],
             stats: Stats::default(),
+            looks: 0,
             hash: 0,
             trace: trace.then(Vec::new),
             violation: None,
