@@ -183,10 +183,14 @@ impl Tenant {
     }
 
     /// The state is right again: an operator accepted it, or a close has emptied it.
-    pub(crate) fn mend(&self, held: &mut Held) {
+    fn mend(self: &Arc<Self>, held: &mut Held) {
         if let Some(damage) = held.damage.take() {
-            self.shared.set_damage(&self.id, None);
+            let shared = &self.shared;
+            shared.set_damage(&self.id, None);
             held.dirty.extend(damage.unreadable);
+            // While it was read-only nothing was projected.
+            let due = shared.env.now() + shared.config.projection_delay;
+            shared.scheduler.schedule(self, due);
         }
     }
 

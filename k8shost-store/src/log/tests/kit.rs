@@ -321,7 +321,6 @@ impl Kv for TestKv {
 pub(super) struct Server {
     pub(super) engine: Engine,
     pub(super) kv: Arc<TestKv>,
-    pub(super) schema: Arc<TestSchema>,
 }
 
 /// What servers share.
@@ -370,14 +369,22 @@ impl World {
                 self.config.clone(),
             ),
             kv,
-            schema: self.schema.clone(),
         }
     }
 
+    pub(super) fn kv_is_shared(&self) -> bool {
+        self.kv.safety() != Safety::Exclusive
+    }
+
     /// The value stored at a key.
-    pub(super) async fn stored(&self, key: &Bytes) -> Option<String> {
-        let value = self.kv.get(key.clone()).await.unwrap();
-        value.map(|v| String::from_utf8_lossy(&v).into_owned())
+    pub(super) async fn value(&self, key: &Bytes) -> Option<Bytes> {
+        self.kv.get(key.clone()).await.unwrap()
+    }
+
+    /// Stores a value behind everybody's back.
+    pub(super) async fn put(&self, key: &Bytes, value: Bytes) {
+        let writes = vec![(key.clone(), Some(value))];
+        self.kv.write(writes).await.unwrap();
     }
 
     async fn scan(&self, mut start: Bytes, end: Bytes) -> Vec<Pair> {

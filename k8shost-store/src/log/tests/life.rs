@@ -64,7 +64,7 @@ async fn a_closed_tenant_is_not_found_and_its_data_goes() {
         assert_eq!(world.projections(&web()).await, "");
         assert_eq!(world.batches(&web()).await, 0);
         assert!(
-            world.stored(&web().floor_key()).await.is_some(),
+            world.value(&web().floor_key()).await.is_some(),
             "the floor stays"
         );
         pass(Duration::from_secs(120)).await;
