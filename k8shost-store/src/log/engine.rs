@@ -65,6 +65,11 @@ impl Tenants {
     /// Drops a tenant from memory, if nobody uses it and nothing is lost.
     pub(crate) fn forget(&self, tenant: &Arc<Tenant>) -> bool {
         let mut shard = lock(self.shard(&tenant.id));
+        // Work that was under way when it was forgotten comes to its end here once more, when another
+        // may have taken its place.
+        if !shard.get(&tenant.id).is_some_and(|t| Arc::ptr_eq(t, tenant)) {
+            return true;
+        }
         // A handle is only ever made with the shard locked, or from another handle.
         if !tenant.is_idle() {
             return false;
