@@ -40,6 +40,7 @@ impl Core {
         let slots = ordinary(tenant, mix.keys);
         let slot = slots.start + rng.below(slots.len() as u64) as usize;
         let truth = self.history.tenants[tenant].last_view();
+        let known = self.history.known(tenant);
         let project = 1 + rng.below(mix.projects as u64) as usize;
         let gone = |tenant: usize| {
             let found = self.history.tenants[0].last_view().objects[project_slot(tenant)];
@@ -83,7 +84,7 @@ impl Core {
             6 => Kind::Touch(slot),
             7 => Kind::Read,
             8 => Kind::Cached,
-            9 => Kind::AtLeast((truth.revision + rng.below(3)).saturating_sub(1)),
+            9 => Kind::AtLeast((known + rng.below(3)).saturating_sub(1)),
             10 => match self.history.kept[tenant] {
                 Some(revision) if rng.chance(5000) => Kind::Page(revision),
                 _ => Kind::List,
@@ -317,7 +318,7 @@ pub(crate) fn next_watch(core: &mut Core, watcher: usize) -> (usize, usize, u64)
         1 + core.rng.below(mix.projects as u64) as usize
     };
     let server = core.rng.below(mix.servers as u64) as usize;
-    let end = core.history.tenants[tenant].end();
+    let end = core.history.known(tenant);
     if old.revision > 0 && core.rng.chance(5000) {
         return (old.tenant, server, old.revision);
     }

@@ -90,6 +90,8 @@ pub(crate) struct History {
     pub(crate) runs: u64,
     /// The last revision of each tenant that a list was kept of.
     pub(crate) kept: Vec<Option<u64>>,
+    /// One process has the store.
+    pub(crate) exclusive: bool,
     /// Also hold the inner workings against what they should be.
     pub(crate) white: bool,
 }
@@ -145,22 +147,45 @@ impl Tenant {
 }
 
 impl History {
+    /// The end of the log for those who ask now. Where one process has the store, an append that it does
+    /// not know to be done is not done yet.
+    pub(crate) fn known(&self, tenant: usize) -> u64 {
+        let it = &self.tenants[tenant];
+        if self.exclusive { it.told } else { it.end() }
+    }
+
     /// Whether a project was missing, terminating or closed at some time since.
     pub(crate) fn was_gone(&self, tenant: usize, since: u64) -> bool {
-        self.is_gone(tenant) || self.tenants[tenant].gone_until >= since
+        if self.is_gone(tenant) || self.tenants[tenant].gone_until >= since {
+            return true;
+        }
+        // Where one process has the store, what it does not know to be done is not done yet.
+        let not_told = |tenant: usize| {
+            let it = &self.tenants[tenant];
+            (it.told..it.end()).filter_map(|revision| it.view(revision))
+        };
+        self.exclusive
+            && tenant != 0
+            && (not_told(0).any(|view| !has_project(&view, tenant))
+                || not_told(tenant).any(|view| !view.alive))
     }
 
     fn is_gone(&self, tenant: usize) -> bool {
         if tenant == 0 {
             return false;
         }
-        let project = self.tenants[0].last_view().objects[project_slot(tenant)];
         let closed = matches!(
             self.tenants[tenant].revisions.last().map(|r| r.change),
             Some(Change::Close)
         );
-        !project.is_some() || project.marked || closed
+        closed || !has_project(&self.tenants[0].last_view(), tenant)
     }
+}
+
+/// Whether the system tenant has a project that is not terminating.
+fn has_project(system: &View, tenant: usize) -> bool {
+    let project = system.objects[project_slot(tenant)];
+    project.is_some() && !project.marked
 }
 
 impl Core {

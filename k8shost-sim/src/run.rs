@@ -91,6 +91,7 @@ impl Sim {
             kept: vec![None; tenants.len()],
             tenants,
             ops: Vec::new(),
+            exclusive: mix.exclusive,
             white: setup.white,
         };
         let mut core = Core::new(rng, mix, history, setup.trace);
@@ -219,7 +220,31 @@ impl Sim {
 
     fn stop(&mut self, server: usize) {
         if let Some(process) = self.processes[server].take() {
+            let did = process.server.engine.stats();
+            let mut core = self.world.core();
+            core.stats.loads += did.loads.get();
+            core.stats.barriers += did.barriers.get();
+            core.stats.conflicts += did.conflicts.get();
+            core.stats.fallen += did.fallen.get();
+            core.stats.projections += did.projections.get();
+            core.stats.repairs += did.repairs.get();
+            drop(core);
             process.schema.set_engine(None);
+        }
+    }
+
+    /// The digest tells a server that its state is not the one that was written, which must not be.
+    fn check_digests(&self) {
+        for (server, process) in self.processes.iter().enumerate() {
+            let Some(process) = process else {
+                continue;
+            };
+            if process.server.engine.stats().digest_mismatches.get() > 0 {
+                let damaged = process.server.engine.damaged();
+                self.world
+                    .core()
+                    .bad(format!("5: S{server} finds another digest: {damaged:?}"));
+            }
         }
     }
 
@@ -227,6 +252,7 @@ impl Sim {
     pub(crate) fn go_on(&mut self, until: u64) {
         loop {
             self.executor.run();
+            self.check_digests();
             let mut core = self.world.core();
             if core.violation.is_some() {
                 return;
@@ -462,12 +488,6 @@ impl Sim {
                 }
             }
         }
-        let outcome = Outcome {
-            stats: core.stats,
-            hash: core.hash,
-            violation: core.violation.take(),
-            trace: core.trace.take().unwrap_or_default(),
-        };
         drop(core);
         self.executor.clear();
         for server in 0..self.processes.len() {
@@ -476,6 +496,12 @@ impl Sim {
         // What tasks spawned as they were dropped.
         let spawned = std::mem::take(&mut self.world.core().spawned);
         drop(spawned);
-        outcome
+        let mut core = self.world.core();
+        Outcome {
+            stats: core.stats,
+            hash: core.hash,
+            violation: core.violation.take(),
+            trace: core.trace.take().unwrap_or_default(),
+        }
     }
 }

@@ -32,6 +32,12 @@ macro_rules! stats {
 stats! {
     kv: "KV requests",
     polls: "task polls",
+    loads: "loads",
+    barriers: "barriers",
+    conflicts: "appends that found another's",
+    fallen: "times that a server found the floor had passed",
+    projections: "projections written",
+    repairs: "projections repaired",
     operations: "client operations",
     commits: "commits in the log",
     births: "births",
