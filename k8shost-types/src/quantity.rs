@@ -129,6 +129,25 @@ impl Quantity {
         i64::try_from(whole).unwrap_or(if whole < 0 { i64::MIN } else { i64::MAX })
     }
 
+    /// A whole number of times the unit, which is a positive integer.
+    pub fn is_multiple_of(&self, unit: Self) -> bool {
+        let Some(unit_value) = unit.integer().filter(|value| *value > 0) else {
+            return false;
+        };
+        let whole = Self {
+            mantissa: self.at_scale(self.scale.max(0)),
+            scale: self.scale.max(0),
+            ..*self
+        };
+        whole.integer().is_some_and(|value| value % unit_value == 0)
+    }
+
+    /// The number, when it is an integer that is kept exactly.
+    fn integer(&self) -> Option<i128> {
+        let power = u32::try_from(self.scale).ok()?;
+        self.mantissa.checked_mul(10_i128.checked_pow(power)?)
+    }
+
     /// A whole number of units.
     pub fn is_integer(&self) -> bool {
         self.scale >= 0

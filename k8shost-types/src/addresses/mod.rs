@@ -9,6 +9,7 @@ mod ports;
 mod search;
 
 use std::{
+    fmt::{Display, Write as _},
     net::{IpAddr, Ipv4Addr},
     ops::RangeInclusive,
 };
@@ -99,12 +100,24 @@ fn family(cidr: &IpNet) -> &'static str {
     }
 }
 
+fn write_ip_claim(ip: IpAddr, claim: &mut String) {
+    write!(claim, "ip/{ip}").expect("writing to a String cannot fail");
+}
+
 fn ip_claim(ip: IpAddr) -> String {
-    format!("ip/{ip}")
+    let mut claim = String::new();
+    write_ip_claim(ip, &mut claim);
+    claim
+}
+
+fn write_port_claim(port: impl Display, claim: &mut String) {
+    write!(claim, "port/{port}").expect("writing to a String cannot fail");
 }
 
 fn port_claim(port: i64) -> String {
-    format!("port/{port}")
+    let mut claim = String::new();
+    write_port_claim(port, &mut claim);
+    claim
 }
 
 /// What a Service holds exclusively: `ip/10.96.0.10`, `port/30080`. Each once.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Allocator, Fault, port_claim};
+use super::{Allocator, Fault, port_claim, write_port_claim};
 use crate::{
     error::FieldError,
     field::Path,
@@ -38,7 +38,7 @@ impl Allocator<'_> {
         } else {
             (size / 32).clamp(16, 128)
         };
-        let claim_of = |number: u128| format!("port/{number}");
+        let claim_of = |number: u128, claim: &mut String| write_port_claim(number, claim);
         let upper = (first + kept, last);
         let lower = (first, (first + kept).saturating_sub(1));
         let found = self.search_both(upper, lower, &claim_of)?;

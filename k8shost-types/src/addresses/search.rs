@@ -4,10 +4,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-use super::{Allocator, ip_claim};
+use super::{Allocator, write_ip_claim};
 
-/// Random probes before the search goes on one by one.
-const PROBES: u32 = 64;
+/// Random probes before the search goes on one by one: enough that it seldom has to.
+const PROBES: u32 = 1024;
+
+/// Writes the claim of a number.
+pub(super) type ClaimOf<'a> = &'a dyn Fn(u128, &mut String);
 
 impl Allocator<'_> {
     /// A free address: from the upper part of the range, and from the lower, which is meant for those
@@ -23,7 +26,7 @@ impl Allocator<'_> {
             ((size + 2) / 16).clamp(16, 256)
         };
         let to_ip = |number: u128| from_number(cidr, number);
-        let claim_of = |number| ip_claim(to_ip(number));
+        let claim_of = |number, claim: &mut String| write_ip_claim(to_ip(number), claim);
         let upper = (first + kept.max(1), last);
         let lower = (first + 1, (first + kept).saturating_sub(1));
         let found = self.search_both(upper, lower, &claim_of)?;
@@ -36,7 +39,7 @@ impl Allocator<'_> {
         &mut self,
         upper: (u128, u128),
         lower: (u128, u128),
-        claim_of: &dyn Fn(u128) -> String,
+        claim_of: ClaimOf<'_>,
     ) -> Option<u128> {
         let mut released = None;
         if let Some(found) = self.search(upper, claim_of, &mut released) {
@@ -51,15 +54,17 @@ impl Allocator<'_> {
     fn search(
         &mut self,
         (first, last): (u128, u128),
-        claim_of: &dyn Fn(u128) -> String,
+        claim_of: ClaimOf<'_>,
         released: &mut Option<u128>,
     ) -> Option<u128> {
         if first > last {
             return None;
         }
         let size = last - first + 1;
+        let mut claim = String::new();
         let mut try_one = |this: &Self, number: u128| {
-            let claim = claim_of(number);
+            claim.clear();
+            claim_of(number, &mut claim);
             if this.own.contains(&claim) || (this.in_use)(&claim) {
                 return false;
             }

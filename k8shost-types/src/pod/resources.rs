@@ -277,9 +277,7 @@ fn validate_huge_page(
     let size = name
         .strip_prefix(HUGE_PAGES)
         .and_then(|size| size.parse::<Quantity>().ok());
-    let divisible = size.is_some_and(|size| {
-        size.is_positive() && size.is_integer() && quantity.value() % size.value() == 0
-    });
+    let divisible = size.is_some_and(|size| quantity.is_multiple_of(size));
     if !divisible {
         let text = value.as_str().unwrap_or_default();
         let detail = format!("{text} is not positive integer multiple of {name}");

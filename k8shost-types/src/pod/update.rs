@@ -33,12 +33,14 @@ fn same(a: &Value, b: &Value) -> bool {
 }
 
 fn same_fields(a: &Map<String, Value>, b: &Map<String, Value>, skip: fn(&str) -> bool) -> bool {
-    let all = |one: &Map<String, Value>, other: &Map<String, Value>| {
-        one.iter()
-            .filter(|(field, _)| !skip(field))
-            .all(|(field, value)| same_field(field, Some(value), other.get(field)))
+    let same_as_other = |(field, value): (&String, &Value)| {
+        skip(field) || same_field(field, Some(value), b.get(field))
     };
-    all(a, b) && all(b, a)
+    let only_there = |(field, _): &(&String, &Value)| !skip(field) && !a.contains_key(*field);
+    a.iter().all(same_as_other)
+        && b.iter()
+            .filter(only_there)
+            .all(|(field, value)| is_unset(field, value))
 }
 
 fn same_field(field: &str, a: Option<&Value>, b: Option<&Value>) -> bool {
@@ -322,9 +324,10 @@ fn validate_gated(new: &Value, old: &Value, path: &Path<'_>, errors: &mut Vec<Fi
     let path = path.child("requiredDuringSchedulingIgnoredDuringExecution");
     let path = path.child("nodeSelectorTerms");
     if new_terms.len() != old_terms.len() {
+        let shown = required(new).and_then(|required| get(required, "nodeSelectorTerms"));
         errors.push(FieldError::invalid(
             &path,
-            &Value::from(new_terms.to_vec()),
+            shown.unwrap_or(&Value::Null),
             "no additions/deletions to non-empty NodeSelectorTerms list are allowed",
         ));
         return;

@@ -101,7 +101,7 @@ fn validate_sources(volume: &Value, pod_name: &str, path: &Path<'_>, errors: &mu
     // Most volumes have one source: it is found by its own name.
     let mut present: Vec<(usize, &Value)> = fields
         .iter()
-        .filter(|(_, source)| !source.is_null())
+        .filter(|(kind, source)| *kind != "name" && !source.is_null())
         .filter_map(|(kind, source)| {
             let at = SOURCES.iter().position(|(field, ..)| field == kind)?;
             Some((at, source))

@@ -1,5 +1,6 @@
 //! Service: its defaults and rules. Its addresses are in [`crate::addresses`].
 
+mod ips;
 mod update;
 mod validate;
 
@@ -7,9 +8,9 @@ use std::borrow::Cow;
 
 use serde_json::{Value, json};
 
+pub(crate) use ips::{family_of, validate_cluster_ips};
 pub use update::{validate_status_update, validate_update};
 pub use validate::validate_create;
-pub(crate) use validate::{family_of, validate_cluster_ips};
 
 use crate::{
     json::{self as tree, ensure_object, flag, get, get_mut, int, list, list_mut, object, text},
