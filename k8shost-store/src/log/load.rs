@@ -238,6 +238,7 @@ impl Tenant {
             digest = batch.digest();
             self.add_batch(&mut held, &batch, bytes, known)?;
         }
+        held.state.index_claims();
         // A projection that the log overrules is out of date only if it differs.
         held.dirty.retain(|key| {
             let revision = |state: &State| state.get(key).map(|object| object.revision);

@@ -330,16 +330,13 @@ impl State {
         let previous = self.objects.insert(object.key.clone(), object.clone());
         if let Some(previous) = &previous {
             self.forget(previous);
-            if previous.attributes.claims != object.attributes.claims {
-                self.release(previous, Some(&object));
+            if previous.attributes.claims == object.attributes.claims {
+                return Some(previous.clone());
             }
+            self.release(previous, Some(&object));
         }
         for claim in &object.attributes.claims {
-            // Also where the version before had it: while a tenant is loaded, a projection that the
-            // log overrules may have held it meanwhile.
-            if self.claims.get(&**claim) != Some(&object.key) {
-                self.claims.insert((**claim).into(), object.key.clone());
-            }
+            self.claims.insert((**claim).into(), object.key.clone());
         }
         previous
     }
@@ -350,6 +347,18 @@ impl State {
         self.forget(&previous);
         self.release(&previous, None);
         Some(previous)
+    }
+
+    /// Finds out anew who holds what. While a tenant is loaded, projections that the log overrules later
+    /// may have held what others hold.
+    pub(crate) fn index_claims(&mut self) {
+        self.claims.clear();
+        self.released.clear();
+        for object in self.objects.values() {
+            for claim in &object.attributes.claims {
+                self.claims.insert((**claim).into(), object.key.clone());
+            }
+        }
     }
 
     /// Empties the state, as a birth and a close do, and gives what was in it.
