@@ -8,6 +8,7 @@ use k8shost_types::{Error, Reason};
 use super::CommitFn;
 use super::engine::Core;
 use super::keys::{Revision, TenantId};
+use super::mutation::Mutation;
 use super::shared::no_project;
 use super::state::{Event, State};
 use super::tenant::{Kept, Reply, Tenant, Work};
@@ -83,6 +84,9 @@ impl TenantLog {
 
     /// The state, not older than this call. Where one process has the store this does not wait.
     pub async fn read(&self) -> Result<State, Error> {
+        if self.0.shared.mutated(Mutation::NoBarrier) && self.cached().is_ok() {
+            return self.cached();
+        }
         loop {
             let state = self.0.confirmed().await?;
             if state.is_alive() {

@@ -409,9 +409,8 @@ impl Tenant {
     pub(crate) async fn confirmed(self: &Arc<Self>) -> Result<State, Error> {
         let receiver = {
             let mut inner = self.lock();
-            let at_once = self.shared.exclusive() || self.shared.mutated(Mutation::NoBarrier);
             if let Phase::Ready(held) = &inner.phase
-                && at_once
+                && self.shared.exclusive()
             {
                 return Ok(held.state.clone());
             }
