@@ -6,6 +6,11 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use k8shost_server::{Settings, check, serve, start_logging};
 
+/// Objects are allocated by one thread and freed by another all the time, which costs glibc's allocator
+/// both time and memory.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Kubernetes for many tenants: every organization and project gets its own Kubernetes API.
 #[derive(Parser)]
 #[command(name = "k8shost", version, about, args_conflicts_with_subcommands = true)]
