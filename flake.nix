@@ -47,7 +47,7 @@
           default = rustPlatform.buildRustPackage {
             pname = "k8shost";
             inherit (manifest.workspace.package) version;
-            src = lib.cleanSource self;
+            src = lib.cleanSource ./.;
             cargoLock.lockFile = ./Cargo.lock;
             cargoBuildFlags = [ "--package=k8shost-server" ];
             # The tests start servers and listen on ports: they are for `cargo test --workspace`.
