@@ -67,7 +67,10 @@ impl Tenants {
         let mut shard = lock(self.shard(&tenant.id));
         // Work that was under way when it was forgotten comes to its end here once more, when another
         // may have taken its place.
-        if !shard.get(&tenant.id).is_some_and(|t| Arc::ptr_eq(t, tenant)) {
+        if !shard
+            .get(&tenant.id)
+            .is_some_and(|t| Arc::ptr_eq(t, tenant))
+        {
             return true;
         }
         // A handle is only ever made with the shard locked, or from another handle.

@@ -171,8 +171,12 @@ impl TenantLog {
 
     /// A peer says that it has committed this revision. Only ever a hint.
     pub fn hint(&self, revision: Revision) {
-        let known = self.0.cached().map(|state| state.revision());
-        if known.is_some_and(|known| known < revision) {
+        let behind = {
+            let mut inner = self.0.lock();
+            let known = inner.ready().map(|held| held.tip().revision());
+            known.is_some_and(|known| known < revision)
+        };
+        if behind {
             self.0.poll();
         }
     }

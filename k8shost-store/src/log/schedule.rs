@@ -155,7 +155,11 @@ impl Tenant {
             (inner.generation, matches!(inner.phase, Phase::Ready(_)))
         };
         if ready {
-            self.project(generation).await;
+            let written = self.project(generation).await;
+            {
+                let mut inner = self.lock();
+                inner.failures = if written { 0 } else { inner.failures + 1 };
+            }
             if self.truncation_is_due(generation) {
                 self.truncate(generation).await;
                 let now = self.shared.env.now();
@@ -206,7 +210,9 @@ impl Tenant {
         let mut due = Vec::new();
         if let Some(held) = held.filter(|held| held.damage.is_none()) {
             if !held.dirty.is_empty() {
-                due.push(now + config.projection_delay);
+                // A store that does not take them is not to be asked ever again at once.
+                let patience = 1 << inner.failures.min(5);
+                due.push(now + config.projection_delay * patience);
             }
             if let Some(ripe) = held.truncation_due(shared) {
                 let at = self.not_too_often(inner.last_truncation, held, ripe);

@@ -71,6 +71,8 @@ pub(crate) struct Inner {
     /// All bytes that were ever published here, to know what a snapshot may hold on to.
     pub(crate) published_bytes: u64,
     pub(crate) maintaining: bool,
+    /// So often in a row projections could not be written.
+    pub(crate) failures: u32,
     pub(crate) last_truncation: Duration,
 }
 
