@@ -5,7 +5,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::field::quote;
+use crate::{field::quote, seen::Seen};
 
 /// Why a request was not carried out. The names are those of metav1.Status where it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -217,13 +217,13 @@ impl Error {
     /// An object breaks rules of its kind: `Pod "x" is invalid: spec.containers: Required value`.
     /// A rule that is broken twice in the same words is named once.
     pub fn invalid(kind: &str, name: &str, fields: Vec<FieldError>) -> Self {
-        let mut lines: Vec<String> = Vec::with_capacity(fields.len());
-        for field in &fields {
-            let line = field.to_string();
-            if !lines.contains(&line) {
-                lines.push(line);
-            }
-        }
+        let lines: Vec<String> = fields.iter().map(ToString::to_string).collect();
+        let mut seen = Seen::new();
+        let lines: Vec<&str> = lines
+            .iter()
+            .map(String::as_str)
+            .filter(|line| seen.add(*line))
+            .collect();
         let name_quoted = quote(name);
         let message = match lines.as_slice() {
             [] => format!("{kind} {name_quoted} is invalid"),

@@ -137,15 +137,38 @@ impl Shown for Value {
     fn shown(&self) -> String {
         match self {
             Self::String(text) => quote(text),
-            other => other.to_string(),
+            other => abbreviated(other),
         }
     }
 }
 
 impl Shown for [&str] {
     fn shown(&self) -> String {
-        Value::from(self.to_vec()).to_string()
+        abbreviated(&Value::from(self.to_vec()))
     }
+}
+
+/// The JSON of a list or object, cut off where it is long: it may be shown for each of its items.
+fn abbreviated(value: &Value) -> String {
+    const LONGEST: usize = 1024;
+    struct Short(String);
+    impl fmt::Write for Short {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            let room = LONGEST.saturating_sub(self.0.len());
+            let end = text.floor_char_boundary(room);
+            self.0.push_str(&text[..end]);
+            if end < text.len() {
+                Err(fmt::Error)
+            } else {
+                Ok(())
+            }
+        }
+    }
+    let mut short = Short(String::new());
+    if write!(short, "{value}").is_err() {
+        short.0.push('…');
+    }
+    short.0
 }
 
 impl FieldError {

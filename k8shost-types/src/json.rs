@@ -5,6 +5,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::error::{Error, Reason};
+
 /// An object's fields.
 pub(crate) type Object = Map<String, Value>;
 
@@ -107,4 +109,27 @@ pub(crate) fn ensure_object<'a>(value: &'a mut Value, field: &str) -> Option<&'a
         fields.insert(field.to_owned(), Value::Object(Object::new()));
     }
     fields.get_mut(field)
+}
+
+/// More values than this no object of these kinds has need of. Without a bound, a request of empty
+/// list items would be answered with a fault for each of millions.
+const MOST_VALUES: usize = 1 << 16;
+
+/// Refuses an object of too many values.
+pub(crate) fn check_size(object: &Value) -> Result<(), Error> {
+    fn count(value: &Value, left: &mut usize) -> Option<()> {
+        *left = left.checked_sub(1)?;
+        match value {
+            Value::Array(items) => items.iter().try_for_each(|item| count(item, left)),
+            Value::Object(fields) => fields.values().try_for_each(|field| count(field, left)),
+            _ => Some(()),
+        }
+    }
+    let mut left = MOST_VALUES;
+    count(object, &mut left).ok_or_else(|| {
+        Error::new(
+            Reason::RequestEntityTooLarge,
+            format!("the object must have at most {MOST_VALUES} fields and items"),
+        )
+    })
 }

@@ -9,6 +9,7 @@ use crate::{
     field::{Path, quote},
     json::{self, get, int, list, pairs, text},
     names::{self, NameRule},
+    seen::Seen,
     time,
 };
 
@@ -474,12 +475,13 @@ fn validate_no_new_finalizers(
     path: &Path<'_>,
     errors: &mut Vec<FieldError>,
 ) {
-    let old = list(old, "finalizers");
-    let mut extra: Vec<&str> = list(new, "finalizers")
-        .iter()
-        .filter(|finalizer| !old.contains(finalizer))
-        .filter_map(Value::as_str)
-        .collect();
+    let names = |metadata| {
+        list(metadata, "finalizers")
+            .iter()
+            .filter_map(Value::as_str)
+    };
+    let old: Seen<&str> = names(old).collect();
+    let mut extra: Vec<&str> = names(new).filter(|name| !old.has(name)).collect();
     extra.sort_unstable();
     extra.dedup();
     if !extra.is_empty() {

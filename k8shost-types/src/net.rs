@@ -57,10 +57,10 @@ pub(crate) fn parse_cidr(text: &str) -> Option<(IpAddr, u8)> {
 pub(crate) fn validate_ip(
     path: &Path<'_>,
     text: &str,
-    old: impl Fn(&str) -> bool,
+    had_before: bool,
     errors: &mut Vec<FieldError>,
 ) -> bool {
-    if old(text) || parse_ip(text).is_some() {
+    if had_before || parse_ip(text).is_some() {
         return true;
     }
     errors.push(FieldError::invalid(
@@ -75,21 +75,16 @@ pub(crate) fn validate_ip(
 pub(crate) fn validate_cidr(
     path: &Path<'_>,
     text: &str,
-    old: impl Fn(&str) -> bool,
+    had_before: bool,
     errors: &mut Vec<FieldError>,
 ) {
-    if !old(text) && parse_cidr(text).is_none() {
+    if !had_before && parse_cidr(text).is_none() {
         errors.push(FieldError::invalid(
             path,
             text,
             "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)",
         ));
     }
-}
-
-/// No old value excuses a new one.
-pub(crate) fn never(_: &str) -> bool {
-    false
 }
 
 /// Whether a list of addresses has both families; an unreadable one counts as neither.

@@ -9,8 +9,9 @@ use crate::{
     field::Path,
     json::{self as tree, ensure_object, flag, get, get_mut, int, list, list_mut, object, text},
     meta, names,
-    net::{never, parse_cidr, validate_cidr},
+    net::{parse_cidr, validate_cidr},
     pod::{quantities, validate_amount, validate_taint_effect},
+    seen::Seen,
     strategy::{Fields, Strategy},
     time,
 };
@@ -182,7 +183,7 @@ fn validate(node: &Value, errors: &mut Vec<FieldError>) {
     let path = Path::new("spec");
     let path = path.child("podCIDRs");
     for (i, cidr) in cidrs.iter().filter_map(Value::as_str).enumerate() {
-        validate_cidr(&path.index(i), cidr, never, errors);
+        validate_cidr(&path.index(i), cidr, false, errors);
     }
     let six = |cidr: &Value| parse_cidr(cidr.as_str()?).map(|(ip, _)| ip.is_ipv6());
     let dual = || {
@@ -202,6 +203,7 @@ fn validate_taints(node: &Value, errors: &mut Vec<FieldError>) {
     let taints = list(spec_of(node), "taints");
     let path = Path::new("metadata");
     let path = path.child("taints");
+    let mut seen = Seen::new();
     for (i, taint) in taints.iter().enumerate() {
         let path = path.index(i);
         let (key, value) = (text(taint, "key"), text(taint, "value"));
@@ -222,8 +224,7 @@ fn validate_taints(node: &Value, errors: &mut Vec<FieldError>) {
         } else {
             validate_taint_effect(effect, &path.child("effect"), errors);
         }
-        let same = |other: &Value| text(other, "key") == key && text(other, "effect") == effect;
-        if taints[..i].iter().any(same) {
+        if !seen.add((key, effect)) {
             let mut error = FieldError::duplicate(&path, taint);
             error
                 .message
@@ -239,6 +240,18 @@ fn validate_resources(node: &Value, errors: &mut Vec<FieldError>) {
         let path = path.child(field);
         for (name, value) in object(status_of(node), field).into_iter().flatten() {
             validate_amount(name, value, &path.child(name), errors);
+        }
+    }
+}
+
+fn validate_addresses(node: &Value, errors: &mut Vec<FieldError>) {
+    let path = Path::new("status");
+    let path = path.child("addresses");
+    let addresses = list(status_of(node), "addresses");
+    let mut seen = Seen::new();
+    for (i, address) in addresses.iter().enumerate() {
+        if !seen.add((text(address, "type"), text(address, "address"))) {
+            errors.push(FieldError::duplicate(&path.index(i), address));
         }
     }
 }
@@ -263,14 +276,7 @@ fn validate_changes(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
     meta::validate_update(new, old, errors);
     meta::validate_kube_finalizers(new, errors);
     validate_resources(new, errors);
-    let path = Path::new("status");
-    let path = path.child("addresses");
-    let addresses = list(status_of(new), "addresses");
-    for (i, address) in addresses.iter().enumerate() {
-        if addresses[..i].contains(address) {
-            errors.push(FieldError::duplicate(&path.index(i), address));
-        }
-    }
+    validate_addresses(new, errors);
     let path = Path::new("spec");
     let (new_spec, old_spec) = (spec_of(new), spec_of(old));
     let (cidrs, old_cidrs) = (list(new_spec, "podCIDRs"), list(old_spec, "podCIDRs"));
@@ -336,11 +342,11 @@ pub fn fields(node: &Value) -> Fields<'_> {
 /// Invalid.
 pub fn heartbeat(node: &mut Value, status: Option<&Value>, now: SystemTime) -> Result<(), Error> {
     let now = time::format(now);
-    let old_providers = status_of(node).clone();
     let Some(current) = ensure_object(node, "status") else {
         return Ok(());
     };
-    for (field, value) in status.and_then(Value::as_object).into_iter().flatten() {
+    let told = status.and_then(Value::as_object);
+    for (field, value) in told.into_iter().flatten() {
         match (field.as_str(), value) {
             (_, Value::Null) => {}
             ("conditions", Value::Array(conditions)) => {
@@ -368,13 +374,14 @@ pub fn heartbeat(node: &mut Value, status: Option<&Value>, now: SystemTime) -> R
     if ready {
         remove_not_ready_taint(node);
     }
-    if status_of(node) == &old_providers {
+    if told.is_none_or(Map::is_empty) {
         return Ok(());
     }
     default(node);
     drop_disabled(node);
     let mut errors = Vec::new();
     validate_resources(node, &mut errors);
+    validate_addresses(node, &mut errors);
     if errors.is_empty() {
         return Ok(());
     }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     error::{Error, FieldError, FieldErrorKind},
     field::quote,
-    meta,
+    json, meta,
     names::{self, NameRule},
 };
 
@@ -68,7 +68,7 @@ impl Strategy {
         now: SystemTime,
         suffix: &str,
     ) -> Result<(), Error> {
-        self.only_objects(object)?;
+        self.check_shape(object)?;
         meta::set_kind(object, self.api_version, self.kind);
         (self.default)(object);
         (self.admit_create)(object)?;
@@ -82,7 +82,7 @@ impl Strategy {
     /// Makes the new version of an object of what the caller sent and the old version. Whether the
     /// resourceVersion and the uid are the right ones is the caller's to check before.
     pub fn before_update(&self, new: &mut Value, old: &Value) -> Result<(), Error> {
-        self.only_objects(new)?;
+        self.check_shape(new)?;
         meta::set_kind(new, self.api_version, self.kind);
         (self.default)(new);
         (self.admit_update)(new, old)?;
@@ -96,7 +96,7 @@ impl Strategy {
 
     /// The same for a write of the status.
     pub fn before_status_update(&self, new: &mut Value, old: &Value) -> Result<(), Error> {
-        self.only_objects(new)?;
+        self.check_shape(new)?;
         meta::set_kind(new, self.api_version, self.kind);
         (self.default)(new);
         meta::prepare_update(new, old);
@@ -107,9 +107,9 @@ impl Strategy {
         self.finish(new, errors)
     }
 
-    fn only_objects(&self, object: &Value) -> Result<(), Error> {
+    fn check_shape(&self, object: &Value) -> Result<(), Error> {
         if object.is_object() {
-            return Ok(());
+            return json::check_size(object);
         }
         Err(Error::bad_request(format!(
             "the object provided is unrecognized (must be of type {})",

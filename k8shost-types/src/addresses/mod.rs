@@ -156,6 +156,7 @@ pub fn allocate(
     recently_released: &dyn Fn(&str) -> bool,
     seed: u64,
 ) -> Result<(), Error> {
+    tree::check_size(service)?;
     service::default(service);
     let name = meta::name(service).to_owned();
     let Some(spec) = get_mut(service, "spec") else {

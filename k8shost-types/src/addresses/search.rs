@@ -8,6 +8,9 @@ use super::{Allocator, write_ip_claim};
 
 /// Random probes before the search goes on one by one: enough that it seldom has to.
 const PROBES: u32 = 1024;
+/// The numbers that are then tried at most: all of a /12, and in a larger range so many that there
+/// is no end to wait for.
+const STEPS: u128 = 1 << 20;
 
 /// Writes the claim of a number.
 pub(super) type ClaimOf<'a> = &'a dyn Fn(u128, &mut String);
@@ -81,7 +84,7 @@ impl Allocator<'_> {
             }
         }
         let start = self.next_random() % size;
-        for step in 0..size {
+        for step in 0..size.min(STEPS) {
             let number = first + (start + step) % size;
             if try_one(self, number) {
                 return Some(number);

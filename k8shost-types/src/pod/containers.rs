@@ -8,12 +8,13 @@ use crate::{
     field::Path,
     json::{get, int, list, text},
     names,
+    seen::Seen,
 };
 
 /// What the rules for a container need to know of its pod.
 pub(super) struct Pod<'a> {
     pub(super) volumes: Volumes<'a>,
-    /// The names of spec.resourceClaims.
+    /// The names of spec.resourceClaims, sorted.
     pub(super) claims: Vec<&'a str>,
     pub(super) grace: Option<i64>,
     pub(super) restart_policy: &'a str,
@@ -32,14 +33,12 @@ pub(super) fn validate(
         errors.push(FieldError::required(path, ""));
         return;
     }
+    let mut seen = Seen::new();
     for (i, container) in containers.iter().enumerate() {
         let at = path.index(i);
         validate_common(container, pod, &at, errors);
         let name = text(container, "name");
-        if containers[..i]
-            .iter()
-            .any(|other| text(other, "name") == name)
-        {
+        if !seen.add(name) {
             errors.push(FieldError::duplicate(&at.child("name"), name));
         }
         if let Some(lifecycle) = get(container, "lifecycle") {
@@ -60,6 +59,8 @@ pub(super) fn validate_init(
     errors: &mut Vec<FieldError>,
 ) {
     const NOT_FOR_INIT: &str = "may not be set for init containers without restartPolicy=Always";
+    let regular: Seen<&str> = regular.iter().map(|other| text(other, "name")).collect();
+    let mut seen = Seen::new();
     for (i, container) in containers.iter().enumerate() {
         let at = path.index(i);
         validate_common(container, pod, &at, errors);
@@ -79,8 +80,7 @@ pub(super) fn validate_init(
             _ => validate_restart_policy(container, &at, errors),
         }
         let name = text(container, "name");
-        let same = |other: &Value| text(other, "name") == name;
-        if regular.iter().any(same) || (!name.is_empty() && containers[..i].iter().any(same)) {
+        if regular.has(&name) || (!seen.add(name) && !name.is_empty()) {
             errors.push(FieldError::duplicate(&at.child("name"), name));
         }
         // One after another: each has the ports for itself.
@@ -114,22 +114,25 @@ pub(super) fn validate_ephemeral(
 ) {
     const NOT_HERE: &str = "cannot be set for an Ephemeral Container";
     let containers = list(spec, "ephemeralContainers");
-    let others = || {
-        list(spec, "containers")
-            .iter()
-            .chain(list(spec, "initContainers"))
-    };
+    if containers.is_empty() {
+        return;
+    }
+    let others: Seen<&str> = list(spec, "containers")
+        .iter()
+        .chain(list(spec, "initContainers"))
+        .map(|other| text(other, "name"))
+        .collect();
+    let mut seen = Seen::new();
     for (i, container) in containers.iter().enumerate() {
         let at = path.index(i);
         validate_common(container, pod, &at, errors);
         validate_image_spaces(container, &at, errors);
         let name = text(container, "name");
-        let same = |other: &Value| text(other, "name") == name;
-        if others().any(same) || containers[..i].iter().any(same) {
+        if !seen.add(name) || others.has(&name) {
             errors.push(FieldError::duplicate(&at.child("name"), name));
         }
         let target = text(container, "targetContainerName");
-        if !target.is_empty() && !others().any(|other| text(other, "name") == target) {
+        if !target.is_empty() && !others.has(&target) {
             errors.push(FieldError::not_found(
                 &at.child("targetContainerName"),
                 target,
@@ -259,14 +262,14 @@ pub(super) fn required_choice(
 pub(crate) const PROTOCOLS: [&str; 3] = ["SCTP", "TCP", "UDP"];
 
 fn validate_ports(ports: &[Value], path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    let mut seen = Seen::new();
     for (i, port) in ports.iter().enumerate() {
         let path = path.index(i);
         let name = text(port, "name");
         if !name.is_empty() {
             let name_path = path.child("name");
             let found = names::port_name(name);
-            let same = |other: &Value| text(other, "name") == name;
-            if found.is_empty() && ports[..i].iter().any(same) {
+            if found.is_empty() && !seen.add(name) {
                 errors.push(FieldError::duplicate(&name_path, name));
             }
             faults(found, name, &name_path, errors);
@@ -288,7 +291,7 @@ fn validate_ports(ports: &[Value], path: &Path<'_>, errors: &mut Vec<FieldError>
 
 /// A port of the host is taken once per protocol and address.
 fn validate_host_ports(containers: &[Value], path: &Path<'_>, errors: &mut Vec<FieldError>) {
-    let mut taken: Vec<(&str, &str, i64)> = Vec::new();
+    let mut taken = Seen::new();
     for (i, container) in containers.iter().enumerate() {
         let path = path.index(i);
         let path = path.child("ports");
@@ -298,14 +301,12 @@ fn validate_host_ports(containers: &[Value], path: &Path<'_>, errors: &mut Vec<F
                 continue;
             }
             let (protocol, ip) = (text(port, "protocol"), text(port, "hostIP"));
-            if taken.contains(&(protocol, ip, number)) {
+            if !taken.add((protocol, ip, number)) {
                 let shown = format!("{protocol}/{ip}/{number}");
                 errors.push(FieldError::duplicate(
                     &path.index(i).child("hostPort"),
                     &shown,
                 ));
-            } else {
-                taken.push((protocol, ip, number));
             }
         }
     }
@@ -320,12 +321,10 @@ fn validate_resize_policy(
     const RESOURCES: [&str; 2] = ["cpu", "memory"];
     const POLICIES: [&str; 2] = ["NotRequired", "RestartContainer"];
     let policies = list(container, "resizePolicy");
+    let mut seen = Seen::new();
     for (i, policy) in policies.iter().enumerate() {
         let resource = text(policy, "resourceName");
-        if policies[..i]
-            .iter()
-            .any(|other| text(other, "resourceName") == resource)
-        {
+        if !seen.add(resource) {
             errors.push(FieldError::duplicate(&path.index(i), resource));
         }
         let restart = text(policy, "restartPolicy");

@@ -7,6 +7,7 @@ use crate::{
     error::FieldError,
     field::Path,
     json::{flag, get, list, text},
+    seen::Seen,
 };
 
 /// The rules for volumeMounts.
@@ -18,6 +19,8 @@ pub(super) fn validate_mounts(
 ) {
     let mounts = list(container, "volumeMounts");
     let devices = list(container, "volumeDevices");
+    let (device_names, device_paths) = (all(devices, "name"), all(devices, "devicePath"));
+    let mut targets = Seen::new();
     for (i, mount) in mounts.iter().enumerate() {
         let at = path.index(i);
         let (name, target) = (text(mount, "name"), text(mount, "mountPath"));
@@ -30,27 +33,21 @@ pub(super) fn validate_mounts(
         if target.is_empty() {
             errors.push(FieldError::required(&at.child("mountPath"), ""));
         }
-        if mounts[..i]
-            .iter()
-            .any(|other| text(other, "mountPath") == target)
-        {
+        if !targets.add(target) {
             errors.push(FieldError::invalid(
                 &at.child("mountPath"),
                 target,
                 "must be unique",
             ));
         }
-        if devices.iter().any(|device| text(device, "name") == name) {
+        if device_names.has(&name) {
             errors.push(FieldError::invalid(
                 &at.child("name"),
                 name,
                 "must not already exist in volumeDevices",
             ));
         }
-        if devices
-            .iter()
-            .any(|device| text(device, "devicePath") == target)
-        {
+        if device_paths.has(&target) {
             errors.push(FieldError::invalid(
                 &at.child("mountPath"),
                 target,
@@ -73,6 +70,10 @@ pub(super) fn validate_mounts(
         }
         validate_propagation(container, mount, path, errors);
     }
+}
+
+fn all<'a>(items: &'a [Value], field: &str) -> Seen<&'a str> {
+    items.iter().map(|item| text(item, field)).collect()
 }
 
 fn validate_propagation(
@@ -127,14 +128,18 @@ pub(super) fn validate_devices(
 ) {
     let devices = list(container, "volumeDevices");
     let mounts = list(container, "volumeMounts");
-    let mut paths: Vec<&str> = Vec::new();
+    if devices.is_empty() {
+        return;
+    }
+    let (mount_names, mount_paths) = (all(mounts, "name"), all(mounts, "mountPath"));
+    let (mut names, mut paths) = (Seen::new(), Seen::new());
     for (i, device) in devices.iter().enumerate() {
         let at = path.index(i);
         let (name_path, device_path) = (at.child("name"), at.child("devicePath"));
         let (name, target) = (text(device, "name"), text(device, "devicePath"));
         if name.is_empty() {
             errors.push(FieldError::required(&name_path, ""));
-        } else if devices[..i].iter().any(|other| text(other, "name") == name) {
+        } else if !names.add(name) {
             errors.push(FieldError::invalid(&name_path, name, "must be unique"));
         }
         match pod.volumes.is_claim(name) {
@@ -149,7 +154,7 @@ pub(super) fn validate_devices(
         if target.is_empty() {
             errors.push(FieldError::required(&device_path, ""));
         }
-        if paths.contains(&target) {
+        if paths.has(&target) {
             errors.push(FieldError::invalid(&device_path, target, "must be unique"));
         }
         if target.split('/').any(|part| part == "..") {
@@ -159,19 +164,16 @@ pub(super) fn validate_devices(
                 "can not contain backsteps ('..')",
             ));
         } else {
-            paths.push(target);
+            paths.add(target);
         }
-        if mounts.iter().any(|mount| text(mount, "name") == name) {
+        if mount_names.has(&name) {
             errors.push(FieldError::invalid(
                 &name_path,
                 name,
                 "must not already exist in volumeMounts",
             ));
         }
-        if mounts
-            .iter()
-            .any(|mount| text(mount, "mountPath") == target)
-        {
+        if mount_paths.has(&target) {
             errors.push(FieldError::invalid(
                 &device_path,
                 target,

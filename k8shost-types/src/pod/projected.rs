@@ -7,6 +7,7 @@ use crate::{
     error::FieldError,
     field::Path,
     json::{get, int, list, text},
+    seen::Seen,
 };
 
 const TEN_MINUTES: i64 = 600;
@@ -16,7 +17,7 @@ const LONGEST: i64 = 1 << 32;
 pub(super) fn validate(source: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     validate_mode(source, "defaultMode", path, errors);
     let sources_path = path.child("sources");
-    let mut paths: Vec<&str> = Vec::new();
+    let mut paths: Seen<&str> = Seen::new();
     for (i, part) in list(source, "sources").iter().enumerate() {
         let part_path = sources_path.index(i);
         let mut count = 0;
@@ -62,21 +63,16 @@ pub(super) fn validate(source: &Value, path: &Path<'_>, errors: &mut Vec<FieldEr
 fn claim_path<'a>(
     target: &'a str,
     shown: &str,
-    paths: &mut Vec<&'a str>,
+    paths: &mut Seen<&'a str>,
     path: &Path<'_>,
     errors: &mut Vec<FieldError>,
 ) {
-    if target.is_empty() {
-        return;
-    }
-    if paths.contains(&target) {
+    if !target.is_empty() && !paths.add(target) {
         errors.push(FieldError::invalid(
             path,
             shown,
             "conflicting duplicate paths",
         ));
-    } else {
-        paths.push(target);
     }
 }
 

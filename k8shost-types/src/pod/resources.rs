@@ -1,5 +1,7 @@
 //! Requests and limits of containers.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 
 use crate::{
@@ -8,6 +10,7 @@ use crate::{
     json::{list, object, text},
     names,
     quantity::{Quantity, QuantityError},
+    seen::Seen,
 };
 
 pub(super) const HUGE_PAGES: &str = "hugepages-";
@@ -285,13 +288,17 @@ fn validate_huge_page(
     }
 }
 
+/// A message names so many claims that there are, no more.
+const CLAIMS_SHOWN: usize = 100;
+
 fn validate_claims(
     claims: &[Value],
     claim_names: &[&str],
     path: &Path<'_>,
     errors: &mut Vec<FieldError>,
 ) {
-    let mut seen: Vec<String> = Vec::new();
+    let (mut whole, mut requests) = (Seen::new(), Seen::new());
+    let mut requests_of: HashMap<&str, usize> = HashMap::new();
     for (i, claim) in claims.iter().enumerate() {
         let path = path.index(i);
         let (name, request) = (text(claim, "name"), text(claim, "request"));
@@ -299,30 +306,25 @@ fn validate_claims(
             errors.push(FieldError::required(&path, ""));
             continue;
         }
-        if seen.iter().any(|key| key == name) {
+        if whole.has(&name) {
             // All requests of that claim are referenced already.
             errors.push(FieldError::duplicate(&path, name));
+        } else if request.is_empty() {
+            whole.add(name);
+            for _ in 0..requests_of.get(name).copied().unwrap_or_default() {
+                errors.push(FieldError::duplicate(&path, name));
+            }
         } else {
-            let mut key = name.to_owned();
-            if !request.is_empty() {
-                for fault in names::dns1123_label(request) {
-                    errors.push(FieldError::invalid(&path.child("request"), request, &fault));
-                }
-                key = format!("{name}/{request}");
+            for fault in names::dns1123_label(request) {
+                errors.push(FieldError::invalid(&path.child("request"), request, &fault));
             }
-            if seen.contains(&key) {
-                errors.push(FieldError::duplicate(&path, &key));
-            } else if request.is_empty() {
-                for _ in seen
-                    .iter()
-                    .filter(|key| key.split_once('/').is_some_and(|(n, _)| n == name))
-                {
-                    errors.push(FieldError::duplicate(&path, name));
-                }
+            if requests.add((name, request)) {
+                *requests_of.entry(name).or_default() += 1;
+            } else {
+                errors.push(FieldError::duplicate(&path, &format!("{name}/{request}")));
             }
-            seen.push(key);
         }
-        if !claim_names.contains(&name) {
+        if claim_names.binary_search(&name).is_err() {
             let mut error = FieldError::not_found(&path, name);
             error
                 .message
@@ -330,10 +332,9 @@ fn validate_claims(
             if claim_names.is_empty() {
                 error.message.push_str(" which is empty");
             } else {
-                let mut names = claim_names.to_vec();
-                names.sort_unstable();
+                let few = &claim_names[..claim_names.len().min(CLAIMS_SHOWN)];
                 error.message.push_str(": ");
-                error.message.push_str(&names.join(", "));
+                error.message.push_str(&few.join(", "));
             }
             errors.push(error);
         }

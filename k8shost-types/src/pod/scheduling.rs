@@ -1,5 +1,7 @@
 //! Where a pod may run: affinity, tolerations, topology spread, gates.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use crate::{
@@ -8,6 +10,7 @@ use crate::{
     json::{get, int, list, text},
     meta::validate_labels,
     names::{self, Faults},
+    seen::Seen,
 };
 
 const NOT_AN_OPERATOR: &str = "not a valid selector operator";
@@ -250,27 +253,28 @@ fn validate_label_keys(term: &Value, path: &Path<'_>, errors: &mut Vec<FieldErro
         return;
     }
     if let Some(selector) = selector {
-        let mut seen: Vec<&str> = crate::json::pairs(selector, "matchLabels")
+        let last: HashMap<&str, usize> = matching.iter().copied().zip(0..).collect();
+        let mut seen: Seen<&str> = crate::json::pairs(selector, "matchLabels")
             .map(|(key, _)| key)
             .collect();
         for expression in list(selector, "matchExpressions") {
             let key = text(expression, "key");
             // Once is the server's own; twice is not.
-            if let Some(i) = matching.iter().rposition(|k| *k == key)
-                && seen.contains(&key)
+            if !seen.add(key)
+                && let Some(i) = last.get(key)
             {
                 errors.push(FieldError::invalid(
-                    &path.index(i),
+                    &path.index(*i),
                     key,
                     "exists in both matchLabelKeys and labelSelector",
                 ));
             }
-            seen.push(key);
         }
     }
+    let others: Seen<&str> = strings(term, "mismatchLabelKeys").collect();
     let path = path.child("matchLabelKeys");
     for (i, key) in matching.iter().enumerate() {
-        if strings(term, "mismatchLabelKeys").any(|other| other == *key) {
+        if others.has(key) {
             errors.push(FieldError::invalid(
                 &path.index(i),
                 *key,
@@ -355,11 +359,19 @@ pub(super) fn validate_tolerations(
 }
 
 /// The rules for topologySpreadConstraints.
-pub(super) fn validate_topology_spread(
-    constraints: &[Value],
+pub(super) fn validate_topology_spread<'a>(
+    constraints: &'a [Value],
     path: &Path<'_>,
     errors: &mut Vec<FieldError>,
 ) {
+    let pair = |constraint: &'a Value| {
+        let field = |name| text(constraint, name);
+        (field("topologyKey"), field("whenUnsatisfiable"))
+    };
+    let mut later = HashMap::new();
+    for constraint in constraints {
+        *later.entry(pair(constraint)).or_insert(0) += 1;
+    }
     for (i, constraint) in constraints.iter().enumerate() {
         let path = path.index(i);
         validate_positive(constraint, "maxSkew", &path, errors);
@@ -378,10 +390,9 @@ pub(super) fn validate_topology_spread(
                 &["DoNotSchedule", "ScheduleAnyway"],
             ));
         }
-        let same = |other: &Value| {
-            text(other, "topologyKey") == key && text(other, "whenUnsatisfiable") == action
-        };
-        if constraints[i + 1..].iter().any(same) {
+        let count = later.entry(pair(constraint)).or_insert(1);
+        *count -= 1;
+        if *count > 0 {
             errors.push(FieldError::duplicate(
                 &path.child("{topologyKey, whenUnsatisfiable}"),
                 &format!("{{{key}, {action}}}"),
@@ -431,11 +442,12 @@ fn validate_positive(value: &Value, field: &str, path: &Path<'_>, errors: &mut V
 
 /// The rules for schedulingGates.
 pub(super) fn validate_gates(gates: &[Value], path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    let mut seen = Seen::new();
     for (i, gate) in gates.iter().enumerate() {
         let path = path.index(i);
         let name = text(gate, "name");
         faults(names::qualified_name(name), name, &path, errors);
-        if gates[..i].iter().any(|other| text(other, "name") == name) {
+        if !seen.add(name) {
             errors.push(FieldError::duplicate(&path, name));
         }
     }

@@ -9,6 +9,7 @@ use crate::{
     field::Path,
     json::{flag, get, int, list, text},
     names,
+    seen::Seen,
 };
 
 const MAX_ID: i64 = i32::MAX as i64;
@@ -292,6 +293,7 @@ fn sysctl_namespace(name: &str) -> &'static str {
 
 fn validate_sysctls(spec: &Value, context: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     let sysctls = list(context, "sysctls");
+    let mut seen = Seen::new();
     for (i, sysctl) in sysctls.iter().enumerate() {
         let path = path.index(i);
         let path = path.child("name");
@@ -304,7 +306,7 @@ fn validate_sysctls(spec: &Value, context: &Value, path: &Path<'_>, errors: &mut
                 name,
                 "must have at most 253 characters and match regex ^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$",
             ));
-        } else if sysctls[..i].iter().any(|other| text(other, "name") == name) {
+        } else if !seen.add(name) {
             errors.push(FieldError::duplicate(&path, name));
         }
         for (namespace, host) in [("net", "hostNetwork"), ("ipc", "hostIPC")] {
@@ -331,6 +333,11 @@ pub(super) fn validate_annotations(
     let Some(annotations) = annotations.as_object() else {
         return;
     };
+    let containers: Seen<&str> = ["containers", "initContainers", "ephemeralContainers"]
+        .into_iter()
+        .flat_map(|field| list(spec, field))
+        .map(|container| text(container, "name"))
+        .collect();
     for (key, value) in annotations {
         let value = value.as_str().unwrap_or_default();
         if key == SECCOMP_POD || key.starts_with(SECCOMP_CONTAINER) {
@@ -347,11 +354,7 @@ pub(super) fn validate_annotations(
         }
         if let Some(container) = key.strip_prefix(APP_ARMOR) {
             let path = path.key(key);
-            let mut found = false;
-            visit_containers(spec, &Path::new("spec"), |c, _| {
-                found |= text(c, "name") == container
-            });
-            if !found {
+            if !containers.has(&container) {
                 errors.push(FieldError::invalid(&path, container, "container not found"));
             }
             let valid = matches!(value, "" | "runtime/default" | "unconfined")

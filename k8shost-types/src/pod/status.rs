@@ -9,6 +9,7 @@ use crate::{
     json::{self as tree, get, int, list, text},
     meta, names,
     net::{is_dual_stack, validate_ip},
+    seen::{ByName, Seen},
 };
 
 /// All but the status stays, and so do the pod's owners; the class of service may be left out.
@@ -160,6 +161,10 @@ fn restarts(container: &Value, pod_policy: &str, exit_code: i64) -> bool {
     }
 }
 
+fn terminated(status: &Value) -> Option<&Value> {
+    get(get(status, "state")?, "terminated")
+}
+
 /// A container that ended, and is not started again, stays ended.
 fn validate_transitions(
     status: &Value,
@@ -175,27 +180,25 @@ fn validate_transitions(
         ("ephemeralContainerStatuses", ""),
     ] {
         let path = path.child(field);
+        let running: Seen<&str> = list(status, field)
+            .iter()
+            .filter(|now| terminated(now).is_none())
+            .map(|now| text(now, "name"))
+            .collect();
+        let containers: ByName<'_> = list(spec, of).iter().collect();
         for (i, before) in list(old, field).iter().enumerate() {
-            let terminated = |status: &Value| {
-                get(status, "state")
-                    .and_then(|state| get(state, "terminated"))
-                    .cloned()
-            };
             let Some(end) = terminated(before) else {
                 continue;
             };
             let name = text(before, "name");
-            let starts_again = list(status, field)
-                .iter()
-                .any(|now| text(now, "name") == name && terminated(now).is_none());
-            if !starts_again {
+            if !running.has(&name) {
                 continue;
             }
-            let container = list(spec, of)
-                .iter()
-                .find(|container| text(container, "name") == name);
-            let exit_code = int(&end, "exitCode").unwrap_or_default();
-            if !container.is_some_and(|container| restarts(container, policy, exit_code)) {
+            let exit_code = int(end, "exitCode").unwrap_or_default();
+            if !containers
+                .get(name)
+                .is_some_and(|container| restarts(container, policy, exit_code))
+            {
                 errors.push(FieldError::forbidden(
                     &path.index(i).child("state"),
                     "may not be transitioned to non-terminated state",
@@ -207,19 +210,23 @@ fn validate_transitions(
 
 fn validate_claims(status: &Value, spec: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     let statuses = list(status, "resourceClaimStatuses");
+    let claims: Seen<&str> = list(spec, "resourceClaims")
+        .iter()
+        .map(|claim| text(claim, "name"))
+        .collect();
+    let mut seen = Seen::new();
     for (i, claim) in statuses.iter().enumerate() {
         let path = path.index(i);
         let path = path.child("name");
         let name = text(claim, "name");
-        let same = |other: &Value| text(other, "name") == name;
-        if !list(spec, "resourceClaims").iter().any(same) {
+        if !claims.has(&name) {
             errors.push(FieldError::invalid(
                 &path,
                 name,
                 "must match the name of an entry in `spec.resourceClaims`",
             ));
         }
-        if statuses[..i].iter().any(same) {
+        if !seen.add(name) {
             errors.push(FieldError::duplicate(&path, name));
         }
         if let Some(Value::String(claim)) = get(claim, "resourceClaimName") {
@@ -238,9 +245,10 @@ fn validate_ips(
 ) {
     let path = path.child(field);
     let ips = list(status, field);
-    let before = |ip: &str| list(old, field).iter().any(|old| text(old, "ip") == ip);
+    let before: Seen<&str> = list(old, field).iter().map(|ip| text(ip, "ip")).collect();
     for (i, ip) in ips.iter().enumerate() {
-        validate_ip(&path.index(i), text(ip, "ip"), before, errors);
+        let ip = text(ip, "ip");
+        validate_ip(&path.index(i), ip, before.has(&ip), errors);
     }
     let dual = || ips.len() == 2 && is_dual_stack(ips.iter().map(|ip| text(ip, "ip")));
     if ips.len() > 1 && !dual() {

@@ -9,6 +9,7 @@ use crate::{
     json::{self as tree, get, int, list, object, text},
     meta,
     quantity::Quantity,
+    seen::Seen,
 };
 
 const MUTABLE: &str = "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
@@ -126,9 +127,10 @@ fn validate_spec_update(new: &Value, old: &Value, errors: &mut Vec<FieldError>) 
     }
     let tolerations = list(new, "tolerations");
     let tolerations_path = path.child("tolerations");
+    let kept: Seen<_> = tolerations.iter().map(what_is_tolerated).collect();
     if list(old, "tolerations")
         .iter()
-        .all(|old| tolerations.iter().any(|new| tolerates_same(new, old)))
+        .all(|old| kept.has(&what_is_tolerated(old)))
     {
         validate_tolerations(tolerations, &tolerations_path, errors);
     } else {
@@ -138,10 +140,13 @@ fn validate_spec_update(new: &Value, old: &Value, errors: &mut Vec<FieldError>) 
         ));
     }
     let gates_path = path.child("schedulingGates");
-    let old_gates = list(old, "schedulingGates");
+    let old_gates: Seen<&str> = list(old, "schedulingGates")
+        .iter()
+        .map(|gate| text(gate, "name"))
+        .collect();
     for (i, gate) in list(new, "schedulingGates").iter().enumerate() {
         let name = text(gate, "name");
-        if !old_gates.iter().any(|old| text(old, "name") == name) {
+        if !old_gates.has(&name) {
             let detail =
                 format!("only deletion is allowed, but found new scheduling gate '{name}'");
             errors.push(FieldError::forbidden(
@@ -153,13 +158,9 @@ fn validate_spec_update(new: &Value, old: &Value, errors: &mut Vec<FieldError>) 
     validate_rest(new, old, &path, errors);
 }
 
-fn tolerates_same(new: &Value, old: &Value) -> bool {
-    match (new, old) {
-        (Value::Object(new), Value::Object(old)) => {
-            same_fields(new, old, |field| field == "tolerationSeconds")
-        }
-        _ => false,
-    }
+/// A toleration but for its seconds.
+fn what_is_tolerated(toleration: &Value) -> [&str; 4] {
+    ["key", "operator", "value", "effect"].map(|field| text(toleration, field))
 }
 
 /// The deadline may be set once, and then only come closer.

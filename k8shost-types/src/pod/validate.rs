@@ -13,7 +13,8 @@ use crate::{
     field::Path,
     json::{get, int, list, object, pairs, text},
     meta, names,
-    net::{never, validate_ip},
+    net::validate_ip,
+    seen::Seen,
 };
 
 const MIRROR: &str = "kubernetes.io/config.mirror";
@@ -124,13 +125,15 @@ fn validate_spec(pod: &Value, spec: &Value, path: &Path<'_>, errors: &mut Vec<Fi
     let claims = list(spec, "resourceClaims");
     let volumes = volumes::validate(pod, list(spec, "volumes"), &path.child("volumes"), errors);
     validate_claims(pod, claims, &path.child("resourceClaims"), errors);
+    let mut claims: Vec<&str> = claims
+        .iter()
+        .map(|claim| text(claim, "name"))
+        .filter(|name| !name.is_empty())
+        .collect();
+    claims.sort_unstable();
     let context = containers::Pod {
         volumes,
-        claims: claims
-            .iter()
-            .map(|claim| text(claim, "name"))
-            .filter(|name| !name.is_empty())
-            .collect(),
+        claims,
         grace,
         restart_policy: text(spec, "restartPolicy"),
         host_users: get(spec, "hostUsers").and_then(Value::as_bool) != Some(false),
@@ -228,7 +231,7 @@ fn validate_names(spec: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     let aliases = path.child("hostAliases");
     for (i, alias) in list(spec, "hostAliases").iter().enumerate() {
         let path = aliases.index(i);
-        validate_ip(&path.child("ip"), text(alias, "ip"), never, errors);
+        validate_ip(&path.child("ip"), text(alias, "ip"), false, errors);
         let path = path.child("hostnames");
         for (i, name) in list(alias, "hostnames")
             .iter()
@@ -268,6 +271,7 @@ fn validate_names(spec: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
 
 fn validate_claims(pod: &Value, claims: &[Value], path: &Path<'_>, errors: &mut Vec<FieldError>) {
     let fields = ["resourceClaimName", "resourceClaimTemplateName"];
+    let mut seen = Seen::new();
     for (i, claim) in claims.iter().enumerate() {
         if meta::annotation(pod, MIRROR).is_some() {
             errors.push(FieldError::forbidden(
@@ -281,7 +285,7 @@ fn validate_claims(pod: &Value, claims: &[Value], path: &Path<'_>, errors: &mut 
         let name_path = path.child("name");
         if name.is_empty() {
             errors.push(FieldError::required(&name_path, ""));
-        } else if claims[..i].iter().any(|other| text(other, "name") == name) {
+        } else if !seen.add(name) {
             errors.push(FieldError::duplicate(&name_path, name));
         } else {
             faults(names::dns1123_label(name), name, &name_path, errors);
@@ -366,7 +370,7 @@ fn validate_dns(spec: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
         ));
     }
     for (i, server) in servers.iter().filter_map(Value::as_str).enumerate() {
-        validate_ip(&servers_path.index(i), server, never, errors);
+        validate_ip(&servers_path.index(i), server, false, errors);
     }
     let searches: Vec<&str> = list(config, "searches")
         .iter()

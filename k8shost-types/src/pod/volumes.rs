@@ -8,25 +8,23 @@ use crate::{
     field::Path,
     json::{get, text},
     meta, names,
+    seen::{ByName, Seen},
 };
 
 /// The volumes of a pod that are in order, as containers refer to them.
 pub(super) struct Volumes<'a> {
-    valid: Vec<&'a Value>,
+    valid: ByName<'a>,
 }
 
 impl Volumes<'_> {
     /// Whether there is a volume of that name.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.valid.iter().any(|volume| text(volume, "name") == name)
+        self.valid.get(name).is_some()
     }
 
     /// Whether the volume of that name is a claim, which can be a block device.
     pub(super) fn is_claim(&self, name: &str) -> Option<bool> {
-        let volume = self
-            .valid
-            .iter()
-            .find(|volume| text(volume, "name") == name)?;
+        let volume = self.valid.get(name)?;
         let claim = |kind| get(volume, kind).is_some();
         Some(claim("persistentVolumeClaim") || claim("ephemeral"))
     }
@@ -40,6 +38,12 @@ pub(super) fn validate<'a>(
     errors: &mut Vec<FieldError>,
 ) -> Volumes<'a> {
     let mut valid: Vec<&Value> = Vec::with_capacity(volumes.len());
+    let mut names_seen = Seen::new();
+    let made: Seen<&str> = volumes
+        .iter()
+        .filter(|volume| get(volume, "ephemeral").is_some())
+        .map(|volume| text(volume, "name"))
+        .collect();
     let pod_name = meta::name(pod);
     for (i, volume) in volumes.iter().enumerate() {
         let path = path.index(i);
@@ -52,21 +56,24 @@ pub(super) fn validate<'a>(
         } else {
             faults(names::dns1123_label(name), name, &name_path, errors);
         }
-        if valid.iter().any(|other| text(other, "name") == name) {
+        if names_seen.has(&name) {
             errors.push(FieldError::duplicate(&name_path, name));
         }
         if errors.len() == before {
             valid.push(volume);
+            names_seen.add(name);
         }
-        validate_not_own_claim(volume, volumes, pod_name, &path, errors);
+        validate_not_own_claim(volume, &made, pod_name, &path, errors);
     }
-    Volumes { valid }
+    Volumes {
+        valid: valid.into_iter().collect(),
+    }
 }
 
 /// A claim that an ephemeral volume of the same pod makes is not for another volume.
 fn validate_not_own_claim(
     volume: &Value,
-    volumes: &[Value],
+    made: &Seen<&str>,
     pod_name: &str,
     path: &Path<'_>,
     errors: &mut Vec<FieldError>,
@@ -81,9 +88,7 @@ fn validate_not_own_claim(
     else {
         return;
     };
-    let is_made =
-        |other: &Value| get(other, "ephemeral").is_some() && text(other, "name") == made_for;
-    if !pod_name.is_empty() && volumes.iter().any(is_made) {
+    if !pod_name.is_empty() && made.has(&made_for) {
         let path = path.child("persistentVolumeClaim");
         errors.push(FieldError::invalid(
             &path.child("claimName"),

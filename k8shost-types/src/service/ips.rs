@@ -8,6 +8,7 @@ use crate::{
     field::Path,
     json::{get, list, text},
     net::{is_dual_stack, parse_ip, validate_ip},
+    seen::Seen,
 };
 
 /// The rules for clusterIP, clusterIPs, ipFamilies and ipFamilyPolicy, as far as they go without the
@@ -49,12 +50,13 @@ pub(crate) fn validate_cluster_ips(
         .map(|f| f.as_str().unwrap_or_default())
         .collect();
     let families_path = path.child("ipFamilies");
+    let mut seen = Seen::new();
     for (i, family) in families.iter().enumerate() {
         let path = families_path.index(i);
         if !FAMILIES.contains(family) {
             errors.push(FieldError::not_supported(&path, *family, &FAMILIES));
         }
-        if families[..i].contains(family) {
+        if !seen.add(*family) {
             errors.push(FieldError::duplicate(&path, *family));
         }
     }
@@ -84,7 +86,7 @@ pub(crate) fn validate_cluster_ips(
         readable &= validate_ip(
             &ips_path.index(i),
             ip,
-            |ip| old_ips.iter().any(|old| old == ip),
+            old_ips.iter().any(|old| old == ip),
             errors,
         );
     }

@@ -12,6 +12,7 @@ use crate::{
     json::{get, int, list, text},
     meta, names,
     net::{parse_ip, validate_ip},
+    seen::Seen,
 };
 
 /// The rules for a new version of a service, its addresses given already.
@@ -159,23 +160,22 @@ pub fn validate_status_update(new: &Value, old: &Value) -> Vec<FieldError> {
         }
         return errors;
     }
+    let before: Seen<&str> = ingress(old).iter().map(|old| text(old, "ip")).collect();
     for (i, point) in ingress(new).iter().enumerate() {
-        let path = path.index(i);
-        let before = |ip: &str| ingress(old).iter().any(|old| text(old, "ip") == ip);
-        validate_ingress(point, before, &path, &mut errors);
+        validate_ingress(point, &before, &path.index(i), &mut errors);
     }
     errors
 }
 
 fn validate_ingress(
     point: &Value,
-    before: impl Fn(&str) -> bool,
+    before: &Seen<&str>,
     path: &Path<'_>,
     errors: &mut Vec<FieldError>,
 ) {
     let ip = text(point, "ip");
     if !ip.is_empty() {
-        validate_ip(&path.child("ip"), ip, before, errors);
+        validate_ip(&path.child("ip"), ip, before.has(&ip), errors);
     }
     let mode_path = path.child("ipMode");
     match (get(point, "ipMode").and_then(Value::as_str), ip.is_empty()) {

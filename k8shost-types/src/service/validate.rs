@@ -12,8 +12,9 @@ use crate::{
     field::Path,
     json::{get, int, list, text},
     meta, names,
-    net::{never, validate_cidr, validate_ip},
+    net::{validate_cidr, validate_ip},
     pod::{PROTOCOLS, validate_port, validate_port_number},
+    seen::Seen,
 };
 
 const SOURCE_RANGES: &str = "service.beta.kubernetes.io/load-balancer-source-ranges";
@@ -47,10 +48,11 @@ pub(super) fn validate(service: &Value, old: Option<&Value>, errors: &mut Vec<Fi
         _ => {}
     }
     let ports_path = path.child("ports");
+    let mut port_names = Seen::new();
     for (i, port) in ports.iter().enumerate() {
         validate_service_port(
             port,
-            &ports[..i],
+            &mut port_names,
             ports.len() > 1,
             &ports_path.index(i),
             errors,
@@ -59,7 +61,11 @@ pub(super) fn validate(service: &Value, old: Option<&Value>, errors: &mut Vec<Fi
     meta::validate_labels(spec, "selector", &path, errors);
     validate_affinity(spec, &path, errors);
     validate_cluster_ips(spec, old.map(spec_of), &path, errors);
-    let old_ips = old.map_or(&[][..], |old| list(spec_of(old), "externalIPs"));
+    let old_ips: Seen<&str> = old
+        .map_or(&[][..], |old| list(spec_of(old), "externalIPs"))
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
     let ips_path = path.child("externalIPs");
     for (i, ip) in list(spec, "externalIPs")
         .iter()
@@ -67,7 +73,7 @@ pub(super) fn validate(service: &Value, old: Option<&Value>, errors: &mut Vec<Fi
         .enumerate()
     {
         let path = ips_path.index(i);
-        if validate_ip(&path, ip, |ip| old_ips.iter().any(|old| old == ip), errors) {
+        if validate_ip(&path, ip, old_ips.has(&ip), errors) {
             validate_external_ip(ip, &path, errors);
         }
     }
@@ -123,9 +129,9 @@ fn validate_external_name(spec: &Value, path: &Path<'_>, errors: &mut Vec<FieldE
     }
 }
 
-fn validate_service_port(
-    port: &Value,
-    before: &[Value],
+fn validate_service_port<'a>(
+    port: &'a Value,
+    names_before: &mut Seen<&'a str>,
     needs_name: bool,
     path: &Path<'_>,
     errors: &mut Vec<FieldError>,
@@ -140,7 +146,7 @@ fn validate_service_port(
         for fault in names::dns1123_label(name) {
             errors.push(FieldError::invalid(&name_path, name, &fault));
         }
-        if before.iter().any(|other| text(other, "name") == name) {
+        if !names_before.add(name) {
             errors.push(FieldError::duplicate(&name_path, name));
         }
     }
@@ -215,6 +221,10 @@ fn validate_affinity(spec: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>
     }
 }
 
+fn number_and_protocol<'a>(port: &'a Value, field: &str) -> (i64, &'a str) {
+    (int(port, field).unwrap_or_default(), text(port, "protocol"))
+}
+
 fn validate_port_pairs(spec: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     let ports = list(spec, "ports");
     if kind_of(spec) == "ClusterIP" {
@@ -227,19 +237,10 @@ fn validate_port_pairs(spec: &Value, path: &Path<'_>, errors: &mut Vec<FieldErro
             }
         }
     }
-    let pair = |port: &Value, field: &str| {
-        (
-            int(port, field).unwrap_or_default(),
-            text(port, "protocol").to_owned(),
-        )
-    };
+    let (mut node_ports, mut pairs) = (Seen::new(), Seen::new());
     for (i, port) in ports.iter().enumerate() {
-        let this = pair(port, "nodePort");
-        if this.0 != 0
-            && ports[..i]
-                .iter()
-                .any(|other| pair(other, "nodePort") == this)
-        {
+        let this = number_and_protocol(port, "nodePort");
+        if this.0 != 0 && !node_ports.add(this) {
             errors.push(FieldError::duplicate(
                 &path.index(i).child("nodePort"),
                 &this.0,
@@ -247,12 +248,12 @@ fn validate_port_pairs(spec: &Value, path: &Path<'_>, errors: &mut Vec<FieldErro
         }
     }
     for (i, port) in ports.iter().enumerate() {
-        let this = pair(port, "port");
-        if ports[..i].iter().any(|other| pair(other, "port") == this) {
+        let this = number_and_protocol(port, "port");
+        if !pairs.add(this) {
             // The value is shown with the names that Kubernetes has for the fields in Go.
             let shown = format!(
                 "{{\"Name\":\"\",\"Protocol\":{},\"AppProtocol\":null,\"Port\":{},\"TargetPort\":0,\"NodePort\":0}}",
-                crate::field::quote(&this.1),
+                crate::field::quote(this.1),
                 this.0
             );
             let mut error = FieldError::duplicate(&path.index(i), "");
@@ -277,16 +278,17 @@ fn validate_source_ranges(
         if !balanced {
             errors.push(FieldError::forbidden(&path, ONLY_BALANCER));
         }
-        let old = old.map_or(&[][..], |old| {
-            list(spec_of(old), "loadBalancerSourceRanges")
-        });
-        let before = |range: &str| {
-            old.iter()
-                .filter_map(Value::as_str)
-                .any(|old| old.trim() == range)
-        };
+        let before: Seen<&str> = old
+            .map_or(&[][..], |old| {
+                list(spec_of(old), "loadBalancerSourceRanges")
+            })
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::trim)
+            .collect();
         for (i, range) in ranges.iter().filter_map(Value::as_str).enumerate() {
-            validate_cidr(&path.index(i), range.trim(), before, errors);
+            let range = range.trim();
+            validate_cidr(&path.index(i), range, before.has(&range), errors);
         }
         return;
     }
@@ -302,7 +304,7 @@ fn validate_source_ranges(
     let unchanged = old.and_then(|old| meta::annotation(old, SOURCE_RANGES)) == Some(annotation);
     if !unchanged && !annotation.trim().is_empty() {
         for range in annotation.trim().split(',') {
-            validate_cidr(&path, range.trim(), never, errors);
+            validate_cidr(&path, range.trim(), false, errors);
         }
     }
 }
