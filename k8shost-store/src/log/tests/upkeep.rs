@@ -41,7 +41,7 @@ async fn a_projection_that_fails_is_written_later() {
     let log = server.web().await;
     server.kv.fault(On::Write, "", Fault::Dropped);
     server.kv.fault(On::Write, "", Fault::Full);
-    pass(Duration::from_secs(5)).await;
+    pass(Duration::from_secs(10)).await;
     assert_eq!(world.projections(&web()).await, "namespaces/default=2:u1");
     assert_eq!(log.read().await.unwrap().len(), 1);
 }
