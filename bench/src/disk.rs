@@ -12,7 +12,10 @@ use hdrhistogram::Histogram;
 
 use crate::load::{histogram, micros};
 
-/// Appends and syncs records of this size for this time.
+/// No more than this is written: a disk may have a budget that the scenarios are to find unspent.
+const MOST: usize = 32 << 20;
+
+/// Appends and syncs records of this size, for this time at the most.
 pub(crate) fn append_and_sync(
     folder: &Path,
     size: usize,
@@ -24,7 +27,10 @@ pub(crate) fn append_and_sync(
     let mut file = File::create(&path).with_context(failed)?;
     let mut latencies = histogram();
     let begin = Instant::now();
-    while begin.elapsed() < run {
+    for _ in 0..MOST / size {
+        if begin.elapsed() >= run {
+            break;
+        }
         let started = Instant::now();
         file.write_all(&record)
             .and_then(|()| file.sync_data())

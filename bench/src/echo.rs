@@ -14,14 +14,13 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use http::uri::PathAndQuery;
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{
     Request, Response, Status,
     body::Body,
     client::Grpc as ClientGrpc,
     codegen::Service,
     server::{Grpc, UnaryService},
-    transport::{Channel, Endpoint, Server},
+    transport::{Channel, Endpoint, Server, server::TcpIncoming},
 };
 use tonic_prost::ProstCodec;
 
@@ -84,8 +83,9 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
         let _ = std::io::stdin().read(&mut [0]);
         std::process::exit(0);
     });
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     Ok(Server::builder()
-        .serve_with_incoming(Echo, TcpListenerStream::new(listener))
+        .serve_with_incoming(Echo, incoming)
         .await?)
 }
 

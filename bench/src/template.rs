@@ -205,7 +205,7 @@ fn pod(namespace: &str) -> anyhow::Result<v1::Pod> {
 }
 
 /// Length of the note.
-const NOTE: usize = 320;
+const NOTE: usize = 193;
 
 #[cfg(test)]
 mod tests {

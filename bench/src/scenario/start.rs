@@ -11,7 +11,7 @@ use crate::{
     client::{Call, Connection, PREFIX, Pool},
     host::{Bench, Started},
     load::{self, Schedule, histogram, micros},
-    procfs::Meter,
+    procfs::Usage,
     report::{Latency, Run, Section, Unit},
     template::Pods,
 };
@@ -38,7 +38,6 @@ pub(super) async fn run(bench: &Bench, section: &mut Section) -> anyhow::Result<
     for kill in [false, true] {
         let how = if kill { "after a kill" } else { "after a stop" };
         let mut seen = Seen::default();
-        let meter = Meter::new(None);
         for _ in 0..sizes.starts {
             if kill {
                 under_load(&started, &mut next).await?;
@@ -47,7 +46,7 @@ pub(super) async fn run(bench: &Bench, section: &mut Section) -> anyhow::Result<
             seen.look(&started, bench).await?;
         }
         for (name, latencies) in seen.named() {
-            let (name, usage) = (format!("{name}, {how}"), meter.usage());
+            let (name, usage) = (format!("{name}, {how}"), Usage::default());
             section.runs.push(Run {
                 name,
                 per_second: None,
