@@ -56,7 +56,9 @@ impl Call {
         let object = match self.method.verb {
             Verb::Get => {
                 let request: GetRequest = message(&body)?;
-                resource.get(&scope(request.namespace), required(kind, &request.name)?).await?
+                let name = required(kind, &request.name)?;
+                let object = resource.get(&scope(request.namespace), name).await?;
+                return self.encode(&tenant, kind, &object).map(Encoded::object);
             }
             Verb::List => return self.list(&tenant, kind, message(&body)?).await,
             Verb::Create => {
@@ -118,7 +120,8 @@ impl Call {
                 ));
             }
         };
-        self.encode(&tenant, kind, &object).map(Encoded::object)
+        let name = tenant_name(&tenant)?;
+        self.face.0.encodings.once(name, kind, &object).map(Encoded::object)
     }
 
     async fn list(

@@ -112,6 +112,16 @@ impl Encodings {
         Ok(bytes)
     }
 
+    /// An object's encoding for who has just written it: kept only if somebody else wanted it.
+    pub(crate) fn once(
+        &self,
+        tenant: &TenantName,
+        kind: &Kind,
+        object: &Object,
+    ) -> Result<Bytes, Error> {
+        object.cached().map_or_else(|| self.make(tenant, kind, &object.value), Ok)
+    }
+
     /// The encoding of stored JSON that is sent once.
     pub(crate) fn make(
         &self,

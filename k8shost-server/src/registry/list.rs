@@ -59,19 +59,15 @@ impl Filter {
         if !key.starts_with(&self.prefix) {
             return false;
         }
-        let label = |name: &str| find(&attributes.labels, name);
+        let label = |name: &str| attributes.label(name);
         let field = |path: &str| match path {
             "metadata.name" => Some(self.kind.split(key).1),
             "metadata.namespace" => Some(self.kind.split(key).0),
-            _ => find(&attributes.fields, path),
+            _ => attributes.field(path),
         };
         (self.labels.is_empty() || self.labels.matches(label))
             && (self.fields.is_empty() || self.fields.matches(field))
     }
-}
-
-fn find<'a>(pairs: &'a [(Box<str>, Box<str>)], name: &str) -> Option<&'a str> {
-    pairs.iter().find(|(key, _)| **key == *name).map(|(_, value)| &**value)
 }
 
 /// A list request.

@@ -80,9 +80,16 @@ impl Resource<'_> {
     }
 }
 
-/// What selectors look at, of an object's tree.
+/// What selectors look at, of an object's tree. An empty field is left out: to a selector that is the
+/// same, and most fields of most objects are empty.
 pub(crate) fn attributes(kind: &Kind, object: &Value) -> Attributes {
     let labels = object["metadata"]["labels"].as_object();
+    let mut fields: Vec<(Box<str>, Box<str>)> = (kind.rules.fields)(object)
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(field, value)| (field.into(), value.into()))
+        .collect();
+    fields.sort_unstable();
     Attributes {
         // The map is ordered by key already.
         labels: labels
@@ -90,10 +97,7 @@ pub(crate) fn attributes(kind: &Kind, object: &Value) -> Attributes {
             .flatten()
             .map(|(key, value)| (key.as_str().into(), value.as_str().unwrap_or("").into()))
             .collect(),
-        fields: (kind.rules.fields)(object)
-            .into_iter()
-            .map(|(field, value)| (field.into(), value.into()))
-            .collect(),
+        fields: fields.into(),
         claims: (kind.claims)(object).into_iter().map(String::into_boxed_str).collect(),
     }
 }
