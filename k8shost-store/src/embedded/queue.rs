@@ -13,7 +13,7 @@ use crate::kv::{KvError, Swap};
 const SWAP_BYTES: usize = 16 << 20;
 
 /// Other writes go along up to this many bytes: they must not hold up the swaps, which callers wait for.
-pub(super) const WRITE_BYTES: usize = 1 << 20;
+pub(super) const WRITE_BYTES: usize = 128 << 10;
 
 pub(super) type Writes = Vec<(Bytes, Option<Bytes>)>;
 

@@ -12,8 +12,8 @@ use super::state::Object;
 use super::tenant::{Held, Tenant};
 
 /// One write has at most this many projections, and about this many bytes.
-const CHUNK: usize = 512;
-const CHUNK_BYTES: usize = 1 << 20;
+const CHUNK: usize = 256;
+const CHUNK_BYTES: usize = 128 << 10;
 
 /// What to do next.
 enum Plan {
