@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use k8shost_sim::{Outcome, Recipe, Setup, Sweep, mutation_named, recipe_for, run};
+use k8shost_sim::{Outcome, Recipe, Setup, Sweep, mutation_named, recipe_for, run, script_for};
 use k8shost_store::log::Mutation;
 
 /// Simulates several servers over a faulty store, and checks what they do against the true log.
@@ -24,7 +24,7 @@ struct Args {
     /// How many seeds to run at once.
     #[arg(long, default_value_t = 1)]
     threads: usize,
-    /// How faults and load are drawn: any, even, void, stale, lives, loads, embedded, calm.
+    /// How faults and load are drawn: any, even, void, stale, lives, debris, loads, embedded, broken, calm.
     #[arg(long, default_value = "any")]
     mix: Recipe,
     /// The rule of the protocol to break.
@@ -39,6 +39,12 @@ struct Args {
     /// Of a trace, print only so many lines at the end.
     #[arg(long)]
     last: Option<usize>,
+    /// Run the scripted schedule of the mutation, if it has one, and print what happens.
+    #[arg(long, requires = "mutation")]
+    script: bool,
+    /// With --script: leave the protocol as it is.
+    #[arg(long, requires = "script")]
+    unbroken: bool,
     /// Print how many seeds it takes to catch each mutation, from three disjoint ranges.
     #[arg(long)]
     table: bool,
@@ -53,6 +59,13 @@ fn main() -> ExitCode {
         white: !args.black,
         trace: args.trace.is_some(),
     };
+    if let (true, Some(mutation)) = (args.script, args.mutation) {
+        let Some(script) = script_for(mutation) else {
+            println!("{mutation:?} has no script");
+            return ExitCode::FAILURE;
+        };
+        return trace(&args, &script((!args.unbroken).then_some(mutation), true));
+    }
     if args.table {
         table(&args, &setup);
         return ExitCode::SUCCESS;

@@ -20,10 +20,14 @@ pub enum Recipe {
     Stale,
     /// Projects made, terminated and made again all the time.
     Lives,
+    /// Projects made again before what was projected for their former lives is gone, loads, long pauses.
+    Debris,
     /// Crashes, restarts and tenants dropped from memory: loads between everything.
     Loads,
     /// One server whose store is its own, which crashes and starts again.
     Embedded,
+    /// Projections later than the bound: not one of [`Recipe::Any`]. The digest must tell.
+    Broken,
     /// A busy system without faults but for delays.
     Calm,
 }
@@ -35,8 +39,10 @@ pub const RECIPES: &[(Recipe, &str)] = &[
     (Recipe::Void, "void"),
     (Recipe::Stale, "stale"),
     (Recipe::Lives, "lives"),
+    (Recipe::Debris, "debris"),
     (Recipe::Loads, "loads"),
     (Recipe::Embedded, "embedded"),
+    (Recipe::Broken, "broken"),
     (Recipe::Calm, "calm"),
 ];
 
@@ -88,6 +94,8 @@ pub(crate) struct Mix {
     pub(crate) unavailable: u64,
     pub(crate) late: u64,
     pub(crate) late_projection: u64,
+    /// Projections land up to twice the window late, which the protocol does not allow for.
+    pub(crate) broken_bound: bool,
     pub(crate) duplicate: u64,
     /// Requests over several keys are carried out in parts.
     pub(crate) split: u64,
@@ -138,8 +146,15 @@ impl Mix {
             Recipe::Void => mix.aim_void(rng),
             Recipe::Stale => mix.aim_stale(rng),
             Recipe::Lives => mix.aim_lives(rng),
+            Recipe::Debris => mix.aim_debris(rng),
             Recipe::Loads => mix.aim_loads(rng),
             Recipe::Embedded => mix.aim_embedded(rng),
+            Recipe::Broken => {
+                mix.aim_stale(rng);
+                mix.broken_bound = true;
+                mix.crash = 8;
+                mix.idle_after = 5000;
+            }
             Recipe::Calm => {
                 mix.drop = 0;
                 mix.lost = 0;
@@ -150,6 +165,42 @@ impl Mix {
             }
         }
         mix
+    }
+
+    /// For a scripted run: nothing happens that the script does not say.
+    pub(crate) fn scripted(servers: usize) -> Self {
+        Self {
+            servers,
+            projects: 1,
+            keys: 5,
+            clients: 0,
+            watchers: 1,
+            way: (500, 500),
+            drop: 0,
+            lost: 0,
+            unavailable: 0,
+            late: 0,
+            late_projection: 0,
+            broken_bound: false,
+            duplicate: 0,
+            split: 0,
+            give_up: 20 * WINDOW,
+            pause: 0,
+            crash: 0,
+            shuffle: false,
+            hint: 0,
+            projection_delay: 1000,
+            truncation_interval: 3000,
+            idle_after: 1000 * WINDOW,
+            poll_interval: 1000 * WINDOW,
+            retention: 0,
+            retention_bytes: 1 << 20,
+            tail_bytes: 1 << 20,
+            batch_bytes: 256 << 10,
+            retry_delay: 200,
+            exclusive: false,
+            ..Self::even(&mut Rng::new(0))
+        }
     }
 
     fn even(rng: &mut Rng) -> Self {
@@ -174,6 +225,7 @@ impl Mix {
             unavailable: rng.pick(&[0, 0, 50, 300]),
             late: rng.pick(&[0, 100, 300, 1000]),
             late_projection: rng.pick(&[100, 1000, 5000]),
+            broken_bound: false,
             duplicate: rng.pick(&[0, 0, 100, 500]),
             split: rng.pick(&[0, 3000, 8000]),
             give_up: rng.pick(&[14_000, 14_000, 14_000, 30_000, 60_000]),
@@ -244,6 +296,26 @@ impl Mix {
         self.projects = 1;
         self.retention = 0;
         self.truncation_interval = 3000;
+        self.end = 2_000_000;
+    }
+
+    fn aim_debris(&mut self, rng: &mut Rng) {
+        self.aim_lives(rng);
+        self.servers = rng.range(2, 3) as usize;
+        self.weights.begin = 14;
+        self.weights.end = 14;
+        self.weights.create = 20;
+        self.keys = rng.range(2, 3) as usize;
+        self.drop = rng.pick(&[500, 1500, 3000]);
+        self.lost = 0;
+        self.late = 0;
+        self.late_projection = 5000;
+        self.crash = rng.pick(&[8, 20]);
+        self.idle_after = rng.pick(&[5000, 30_000]);
+        self.pause = rng.pick(&[60, 150]);
+        self.pause_long = 4;
+        self.think = rng.pick(&[2000, 6000]);
+        self.projection_delay = rng.pick(&[5000, 15_000]);
         self.end = 2_000_000;
     }
 

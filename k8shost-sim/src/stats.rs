@@ -54,5 +54,6 @@ stats! {
     voids: "void batches",
     pauses: "pauses",
     crashes: "crashes",
+    told: "runs ended by a digest",
     taken_back: "appends that a crash took back",
 }

@@ -82,7 +82,7 @@ impl Request {
     }
 
     fn describe(&self) -> String {
-        let text = |key: &Bytes| String::from_utf8_lossy(key).into_owned();
+        let text = |key: &Bytes| key.escape_ascii().to_string();
         let list = |keys: &mut dyn Iterator<Item = String>| keys.collect::<Vec<_>>().join(" ");
         match self {
             Self::Get(key) => format!("get {}", text(key)),
@@ -234,7 +234,11 @@ impl Core {
         if fate.unavailable {
             let delay = self.way();
             if let Some(flight) = self.requests.get_mut(slot) {
-                flight.failure = Some(KvError::Unavailable("simulated".into()));
+                flight.failure = Some(if self.rng.chance(3000) {
+                    KvError::Full("simulated".into())
+                } else {
+                    KvError::Unavailable("simulated".into())
+                });
             }
             self.schedule(slot, delay, Event::Deliver { slot, failed: true });
             return;
@@ -347,7 +351,9 @@ impl Core {
         } else if verb == Verb::Write {
             // Often as late as the bound allows.
             if self.rng.chance(mix.late_projection) {
-                fate.apply_after = Some(if self.rng.chance(4000) {
+                fate.apply_after = Some(if mix.broken_bound {
+                    self.rng.range(1, 2 * WINDOW)
+                } else if self.rng.chance(4000) {
                     WINDOW / 2 - 1
                 } else {
                     self.rng.range(1, WINDOW / 2 - 1)

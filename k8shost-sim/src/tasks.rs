@@ -136,7 +136,7 @@ impl Executor {
         let mut polls = 0;
         loop {
             let mut core = self.world.core();
-            if core.violation.is_some() {
+            if core.is_over() {
                 break;
             }
             let spawned = std::mem::take(&mut core.spawned);

@@ -159,6 +159,8 @@ pub(crate) struct Core {
     pub(crate) hash: u64,
     pub(crate) trace: Option<Vec<String>>,
     pub(crate) violation: Option<String>,
+    /// The run is over early: the time bound was broken on purpose, and a digest has told.
+    pub(crate) told: bool,
 }
 
 /// A handle to the world, for what runs in it.
@@ -213,6 +215,7 @@ impl Core {
             hash: 0,
             trace: trace.then(Vec::new),
             violation: None,
+            told: false,
         }
     }
 
@@ -254,6 +257,11 @@ impl Core {
         if self.violation.is_none() {
             self.violation = Some(format!("at {} s: {what}", self.now / 1000));
         }
+    }
+
+    /// Nothing more is to happen.
+    pub(crate) fn is_over(&self) -> bool {
+        self.told || self.violation.is_some()
     }
 
     /// Stops a server for a while: its tasks don't run and what it was about to send is not sent.
