@@ -21,12 +21,12 @@ impl Allocator<'_> {
     /// Service kubernetes.
     pub(super) fn any_ip(&mut self, cidr: &IpNet) -> Option<IpAddr> {
         let (first, last) = usable(cidr);
-        let size = last - first + 1;
         // As many as Kubernetes keeps for static allocation (KEP-3070).
-        let kept = if size + 2 <= 16 {
+        let size = 1_u128 << (cidr.max_prefix_len() - cidr.prefix_len()).min(100);
+        let kept = if size <= 16 {
             0
         } else {
-            ((size + 2) / 16).clamp(16, 256)
+            (size / 16).clamp(16, 256)
         };
         let to_ip = |number: u128| from_number(cidr, number);
         let claim_of = |number, claim: &mut String| write_ip_claim(to_ip(number), claim);
