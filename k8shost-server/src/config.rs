@@ -24,7 +24,12 @@ pub struct Settings {
     /// Address and port to listen on; port 0 picks a free one. Several, separated by commas.
     /// Only loopback addresses: there is no authentication. [default: 127.0.0.1:6443, and
     /// [::1]:6443 where there is IPv6]
-    #[arg(long, env = "K8SHOST_LISTEN", value_delimiter = ',', value_name = "ADDR:PORT")]
+    #[arg(
+        long,
+        env = "K8SHOST_LISTEN",
+        value_delimiter = ',',
+        value_name = "ADDR:PORT"
+    )]
     pub listen: Option<Vec<SocketAddr>>,
 
     /// The folder that the embedded store keeps its data in. [default: ./data]
@@ -38,7 +43,12 @@ pub struct Settings {
 
     /// Ranges that cluster IPs are taken from, in each project: one, or an IPv4 and an IPv6 range
     /// for dual stack; the first is the primary family. [default: 10.96.0.0/16]
-    #[arg(long, env = "K8SHOST_SERVICE_CIDRS", value_delimiter = ',', value_name = "CIDR")]
+    #[arg(
+        long,
+        env = "K8SHOST_SERVICE_CIDRS",
+        value_delimiter = ',',
+        value_name = "CIDR"
+    )]
     pub service_cidrs: Option<Vec<IpNet>>,
 
     /// Ports that node ports are taken from. [default: 30000-32767]
@@ -116,7 +126,10 @@ impl FromStr for Span {
             "h" => 3_600_000,
             _ => return Err(wrong()),
         };
-        let millis = number.checked_mul(millis).filter(|m| *m > 0).ok_or_else(wrong)?;
+        let millis = number
+            .checked_mul(millis)
+            .filter(|m| *m > 0)
+            .ok_or_else(wrong)?;
         Ok(Self(Duration::from_millis(millis)))
     }
 }
@@ -250,8 +263,14 @@ impl Settings {
         let listen = match self.listen {
             Some(addresses) => addresses.into_iter().map(|a| (a, true)).collect(),
             None => vec![
-                (SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), DEFAULT_PORT), true),
-                (SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), DEFAULT_PORT), false),
+                (
+                    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), DEFAULT_PORT),
+                    true,
+                ),
+                (
+                    SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), DEFAULT_PORT),
+                    false,
+                ),
             ],
         };
         if let Some((address, _)) = listen.iter().find(|(a, _)| !a.ip().is_loopback()) {
@@ -273,7 +292,9 @@ impl Settings {
             retention: self.retention.map_or(Duration::from_secs(300), |s| s.0),
             idle_after: self.idle_after.map_or(Duration::from_secs(60), |s| s.0),
             disk_reserve: self.disk_reserve_mib.unwrap_or(128).saturating_mul(1 << 20),
-            bookmark_interval: self.bookmark_interval.map_or(Duration::from_secs(60), |s| s.0),
+            bookmark_interval: self
+                .bookmark_interval
+                .map_or(Duration::from_secs(60), |s| s.0),
             drain_timeout: self.drain_timeout.map_or(Duration::from_secs(10), |s| s.0),
             log: self.log.unwrap_or_else(|| "info".to_owned()),
             log_format: self.log_format.unwrap_or(LogFormat::Auto),
@@ -289,15 +310,26 @@ mod tests {
     fn durations_are_read_as_written() {
         assert_eq!("250ms".parse(), Ok(Span(Duration::from_millis(250))));
         assert_eq!("5m".parse(), Ok(Span(Duration::from_secs(300))));
-        for wrong in ["", "5", "m", "-5m", "5d", "0s", "99999999999999999999h", "1 s"] {
+        for wrong in [
+            "",
+            "5",
+            "m",
+            "-5m",
+            "5d",
+            "0s",
+            "99999999999999999999h",
+            "1 s",
+        ] {
             assert!(wrong.parse::<Span>().is_err(), "{wrong}");
         }
     }
 
     #[test]
     fn an_address_that_others_reach_is_refused_by_name() {
-        let settings =
-            Settings { listen: Some(vec!["0.0.0.0:6443".parse().unwrap()]), ..Settings::default() };
+        let settings = Settings {
+            listen: Some(vec!["0.0.0.0:6443".parse().unwrap()]),
+            ..Settings::default()
+        };
         let message = settings.resolve().unwrap_err().to_string();
         assert!(message.contains("0.0.0.0:6443"), "{message}");
     }
@@ -313,19 +345,42 @@ mod tests {
     #[test]
     fn flags_weigh_more_than_the_file() {
         let file: Settings = toml::from_str("log = \"debug\"\nretention = \"1m\"").unwrap();
-        let flags = Settings { log: Some("warn".to_owned()), ..Settings::default() };
+        let flags = Settings {
+            log: Some("warn".to_owned()),
+            ..Settings::default()
+        };
         let merged = flags.or(file).resolve().unwrap();
-        assert_eq!((merged.log.as_str(), merged.retention), ("warn", Duration::from_secs(60)));
+        assert_eq!(
+            (merged.log.as_str(), merged.retention),
+            ("warn", Duration::from_secs(60))
+        );
     }
 
     #[test]
     fn ranges_that_cannot_serve_are_refused() {
-        for cidrs in [vec!["10.0.0.0/31"], vec!["10.0.0.0/16", "10.1.0.0/16"], vec![]] {
+        for cidrs in [
+            vec!["10.0.0.0/31"],
+            vec!["10.0.0.0/16", "10.1.0.0/16"],
+            vec![],
+        ] {
             let nets = cidrs.iter().map(|c| c.parse().unwrap()).collect();
-            let settings = Settings { service_cidrs: Some(nets), ..Settings::default() };
+            let settings = Settings {
+                service_cidrs: Some(nets),
+                ..Settings::default()
+            };
             assert!(settings.resolve().is_err(), "{cidrs:?}");
         }
-        let dual = vec!["10.96.0.0/16".parse().unwrap(), "fd00::/108".parse().unwrap()];
-        assert!(Settings { service_cidrs: Some(dual), ..Settings::default() }.resolve().is_ok());
+        let dual = vec![
+            "10.96.0.0/16".parse().unwrap(),
+            "fd00::/108".parse().unwrap(),
+        ];
+        assert!(
+            Settings {
+                service_cidrs: Some(dual),
+                ..Settings::default()
+            }
+            .resolve()
+            .is_ok()
+        );
     }
 }

@@ -24,7 +24,9 @@ pub(crate) struct Controllers {
 impl Controllers {
     /// Something was deleted that takes more than one commit.
     pub(crate) fn activate(&self, tenant: Tenant) {
-        let Some(name) = tenant.name().cloned() else { return };
+        let Some(name) = tenant.name().cloned() else {
+            return;
+        };
         let running = {
             let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
             let known = running.contains_key(&name);

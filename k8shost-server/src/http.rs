@@ -25,7 +25,10 @@ pub(crate) struct App {
 impl App {
     /// Answers any request.
     pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
-        let content_type = request.headers().get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+        let content_type = request
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .map_or(&b""[..], HeaderValue::as_bytes);
         if content_type.starts_with(b"application/grpc-web") {
             let face = self.face.clone();
             let inner = service_fn(move |request: Request<Body>| {
@@ -48,9 +51,11 @@ impl App {
         const TEXT: &str = "text/plain; charset=utf-8";
         let known = match request.uri().path() {
             "/healthz" | "/livez" => (StatusCode::OK, TEXT, "ok".to_owned()),
-            "/readyz" if self.shutdown.is_stopping() => {
-                (StatusCode::SERVICE_UNAVAILABLE, TEXT, "the server is stopping".to_owned())
-            }
+            "/readyz" if self.shutdown.is_stopping() => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                TEXT,
+                "the server is stopping".to_owned(),
+            ),
             "/readyz" => (StatusCode::OK, TEXT, "ok".to_owned()),
             "/metrics" => (StatusCode::OK, OPENMETRICS, self.metrics.text()),
             path => {

@@ -12,7 +12,7 @@ mod serve;
 mod shutdown;
 mod tenancy;
 
-pub use check::check;
+pub use check::{accept, check};
 pub use config::{Config, ConfigError, LogFormat, PortRange, Settings, Span, StoreKind};
 pub use logging::start as start_logging;
 pub use serve::serve;

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use k8shost_server::{Settings, check, serve, start_logging};
+use k8shost_server::{Settings, accept, check, serve, start_logging};
 
 /// Objects are allocated by one thread and freed by another all the time, which costs glibc's allocator
 /// a quarter of the CPU. Huge pages are off (feature `no_thp`): they doubled the resident memory.
@@ -13,7 +13,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Kubernetes for many tenants: every organization and project gets its own Kubernetes API.
 #[derive(Parser)]
-#[command(name = "k8shost", version, about, args_conflicts_with_subcommands = true)]
+#[command(
+    name = "k8shost",
+    version,
+    about,
+    args_conflicts_with_subcommands = true
+)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -28,8 +33,28 @@ enum Command {
     /// Verifies the data of a stopped server: every log, every object, every digest. Changes nothing.
     Check {
         /// The data folder.
-        #[arg(long, env = "K8SHOST_DATA_DIR", default_value = "data", value_name = "DIR")]
+        #[arg(
+            long,
+            env = "K8SHOST_DATA_DIR",
+            default_value = "data",
+            value_name = "DIR"
+        )]
         data_dir: PathBuf,
+    },
+    /// Accepts the state of a tenant whose digest is wrong, as a check shows it, so that it can be
+    /// written again. The server must be stopped.
+    Accept {
+        /// The data folder.
+        #[arg(
+            long,
+            env = "K8SHOST_DATA_DIR",
+            default_value = "data",
+            value_name = "DIR"
+        )]
+        data_dir: PathBuf,
+        /// The tenant.
+        #[arg(value_name = "ORGANIZATION/PROJECT")]
+        tenant: String,
     },
 }
 
@@ -47,6 +72,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
         Some(Command::Check { data_dir }) => check(&data_dir),
+        Some(Command::Accept { data_dir, tenant }) => accept(&data_dir, &tenant).map(|()| true),
         Some(Command::Serve(args)) => run(args).map(|()| true),
         None => run(cli.serve).map(|()| true),
     };

@@ -91,27 +91,72 @@ impl Metrics {
             sync_seconds: seconds(),
             sync_requests: counts(),
         });
-        registry.register("requests", "Requests, by method and gRPC code", requests.clone());
+        registry.register(
+            "requests",
+            "Requests, by method and gRPC code",
+            requests.clone(),
+        );
         registry.register(
             "request_duration_seconds",
             "Time to the answer's head, by method; watches left out",
             durations.clone(),
         );
-        registry.register("requests_in_flight", "Requests being answered", in_flight.clone());
+        registry.register(
+            "requests_in_flight",
+            "Requests being answered",
+            in_flight.clone(),
+        );
         registry.register("watches", "Open watches", watches.clone());
-        registry.register("watch_events", "Events sent to watches", watch_events.clone());
+        registry.register(
+            "watch_events",
+            "Events sent to watches",
+            watch_events.clone(),
+        );
         registry.register("connections", "Open connections", connections.clone());
         for (name, help, histogram) in [
-            ("batch_commits", "Commits in an appended batch", &store.batch_commits),
-            ("batch_bytes", "Bytes of an appended batch", &store.batch_bytes),
-            ("append_seconds", "Time to append a batch", &store.append_seconds),
-            ("barrier_seconds", "Time of a read barrier", &store.barrier_seconds),
-            ("sync_seconds", "Time to write and fsync what waited", &store.sync_seconds),
-            ("sync_requests", "Requests that shared an fsync", &store.sync_requests),
+            (
+                "batch_commits",
+                "Commits in an appended batch",
+                &store.batch_commits,
+            ),
+            (
+                "batch_bytes",
+                "Bytes of an appended batch",
+                &store.batch_bytes,
+            ),
+            (
+                "append_seconds",
+                "Time to append a batch",
+                &store.append_seconds,
+            ),
+            (
+                "barrier_seconds",
+                "Time of a read barrier",
+                &store.barrier_seconds,
+            ),
+            (
+                "sync_seconds",
+                "Time to write and fsync what waited",
+                &store.sync_seconds,
+            ),
+            (
+                "sync_requests",
+                "Requests that shared an fsync",
+                &store.sync_requests,
+            ),
         ] {
             registry.register(name, help, histogram.clone());
         }
-        Self { registry, requests, durations, in_flight, watches, watch_events, connections, store }
+        Self {
+            registry,
+            requests,
+            durations,
+            in_flight,
+            watches,
+            watch_events,
+            connections,
+            store,
+        }
     }
 
     /// What the store tells.
@@ -121,7 +166,8 @@ impl Metrics {
 
     /// Adds the engine's own figures.
     pub(crate) fn collect(&mut self, engine: Engine) {
-        self.registry.register_collector(Box::new(EngineStats(engine)));
+        self.registry
+            .register_collector(Box::new(EngineStats(engine)));
     }
 
     /// Counts an answered request. `duration` is `None` for a watch, which lasts as long as it likes.
@@ -133,7 +179,9 @@ impl Metrics {
     ) {
         self.requests.get_or_create(&Outcome { method, code }).inc();
         if let Some(duration) = duration {
-            self.durations.get_or_create(&Method { method }).observe(duration.as_secs_f64());
+            self.durations
+                .get_or_create(&Method { method })
+                .observe(duration.as_secs_f64());
         }
     }
 
@@ -180,13 +228,29 @@ impl Collector for EngineStats {
         for (name, help, figure) in [
             ("commits", "Commits that changed something", &s.commits),
             ("batches", "Batches appended", &s.batches),
-            ("conflicts", "Batches that found another server's in their place", &s.conflicts),
-            ("void_batches", "Batches swapped in below the floor", &s.voids),
+            (
+                "conflicts",
+                "Batches that found another server's in their place",
+                &s.conflicts,
+            ),
+            (
+                "void_batches",
+                "Batches swapped in below the floor",
+                &s.voids,
+            ),
             ("loads", "Tenants loaded", &s.loads),
             ("truncations", "Floors moved", &s.truncations),
-            ("repairs", "Projections put right by a truncation", &s.repairs),
+            (
+                "repairs",
+                "Projections put right by a truncation",
+                &s.repairs,
+            ),
             ("projections", "Projections written", &s.projections),
-            ("digest_mismatches", "States found whose digest differs", &s.digest_mismatches),
+            (
+                "digest_mismatches",
+                "States found whose digest differs",
+                &s.digest_mismatches,
+            ),
         ] {
             let counter = ConstCounter::new(figure.get());
             let metric = encoder.encode_descriptor(name, help, None, counter.metric_type())?;
@@ -194,7 +258,11 @@ impl Collector for EngineStats {
         }
         for (name, help, figure) in [
             ("tenants", "Tenants in memory", &s.tenants),
-            ("damaged_tenants", "Tenants that are read-only for their digest", &s.damaged),
+            (
+                "damaged_tenants",
+                "Tenants that are read-only for their digest",
+                &s.damaged,
+            ),
             ("tail_bytes", "Bytes of events in memory", &s.tail_bytes),
         ] {
             let gauge = ConstGauge::new(i64::try_from(figure.get()).unwrap_or(i64::MAX));

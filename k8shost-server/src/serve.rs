@@ -62,7 +62,12 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         idle_after: config.idle_after,
         ..log::Config::default()
     };
-    let engine = Engine::new(kv, Arc::new(SystemEnv::new(tokio::runtime::Handle::current())), schema.clone(), log_config);
+    let engine = Engine::new(
+        kv,
+        Arc::new(SystemEnv::new(tokio::runtime::Handle::current())),
+        schema.clone(),
+        log_config,
+    );
     engine.observe(metrics.store());
     metrics.collect(engine.clone());
     let context = Arc::new(Context {
@@ -72,14 +77,23 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let tenancy = Tenancy::start(engine.clone(), &schema, context).await?;
     let metrics = Arc::new(metrics);
     let face = Face::new(tenancy, metrics.clone(), stopping.clone()).await?;
-    let app = App { face, metrics, shutdown: stopping.clone() };
+    let app = App {
+        face,
+        metrics,
+        shutdown: stopping.clone(),
+    };
 
     let listeners = listen(&config.listen)?;
     let graceful = Arc::new(GracefulShutdown::new());
     let mut tasks = Vec::new();
     for listener in listeners {
         announce(listener.local_addr()?);
-        tasks.push(tokio::spawn(accept(listener, app.clone(), graceful.clone(), stopping.clone())));
+        tasks.push(tokio::spawn(accept(
+            listener,
+            app.clone(),
+            graceful.clone(),
+            stopping.clone(),
+        )));
     }
     introduce(&config);
 
@@ -97,7 +111,10 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
             graceful.shutdown().await;
         }
     };
-    if tokio::time::timeout(config.drain_timeout, drain).await.is_err() {
+    if tokio::time::timeout(config.drain_timeout, drain)
+        .await
+        .is_err()
+    {
         tracing::warn!("connections were still open after the drain timeout");
     }
     engine.shutdown().await;
@@ -121,7 +138,11 @@ fn listen(addresses: &[(SocketAddr, bool)]) -> anyhow::Result<Vec<TcpListener>> 
 }
 
 fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
     // A restart must not wait for the connections of the process before.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
@@ -140,14 +161,21 @@ fn introduce(config: &Config) {
     let _ = match config.store {
         StoreKind::Memory => writeln!(out, "data in memory only: nothing is kept"),
         StoreKind::Embedded => {
-            let dir = config.data_dir.canonicalize().unwrap_or_else(|_| config.data_dir.clone());
+            let dir = config
+                .data_dir
+                .canonicalize()
+                .unwrap_or_else(|_| config.data_dir.clone());
             writeln!(out, "data in {}", dir.display())
         }
     };
     let _ = writeln!(
         out,
         "try: grpcurl -plaintext -d '{{}}' {} k8shost.v1.NamespaceService/ListNamespaces",
-        config.listen.first().map(|(a, _)| a.to_string()).unwrap_or_default()
+        config
+            .listen
+            .first()
+            .map(|(a, _)| a.to_string())
+            .unwrap_or_default()
     );
     let _ = out.flush();
 }
@@ -197,8 +225,11 @@ fn connection(stream: TcpStream, app: App, graceful: &GracefulShutdown) {
         let app = app.clone();
         async move { Ok::<_, std::convert::Infallible>(app.answer(request).await) }
     });
-    let connection =
-        graceful.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned());
+    let connection = graceful.watch(
+        builder
+            .serve_connection(TokioIo::new(stream), service)
+            .into_owned(),
+    );
     tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "a connection ended badly");

@@ -4,9 +4,7 @@
 use std::sync::{Arc, OnceLock};
 
 use futures::future::BoxFuture;
-use k8shost_store::log::{
-    Attributes, Change, Engine, Object, Revision, Schema, State, TenantId,
-};
+use k8shost_store::log::{Attributes, Change, Engine, Object, Revision, Schema, State, TenantId};
 use k8shost_types::{
     Error, FieldError, Reason, Strategy, meta, names,
     strategy::Fields,
@@ -29,13 +27,23 @@ use crate::{
 
 /// Organizations, in the system tenant.
 pub(crate) static ORGANIZATIONS: Kind = Kind {
-    rules: &Strategy { kind: "Organization", resource: "organizations", namespaced: false, ..RULES },
+    rules: &Strategy {
+        kind: "Organization",
+        resource: "organizations",
+        namespaced: false,
+        ..RULES
+    },
     ..SYSTEM_KIND
 };
 
 /// Projects, in the system tenant; an organization is what a namespace is to other kinds.
 pub(crate) static PROJECTS: Kind = Kind {
-    rules: &Strategy { kind: "Project", resource: "projects", namespaced: true, ..RULES },
+    rules: &Strategy {
+        kind: "Project",
+        resource: "projects",
+        namespaced: true,
+        ..RULES
+    },
     parent: Some(&ORGANIZATIONS),
     begin_delete: begin_project_delete,
     is_held: project_is_held,
@@ -96,17 +104,30 @@ pub(crate) struct ServerSchema {
     engine: OnceLock<Engine>,
 }
 
+impl ServerSchema {
+    /// The engine that this is the schema of, through which it sees the system tenant.
+    pub(crate) fn serve(&self, engine: Engine) {
+        let _ = self.engine.set(engine);
+    }
+}
+
 impl Schema for ServerSchema {
     fn read(&self, key: &str, value: &[u8]) -> Result<(Revision, Attributes), String> {
         registry::read_stored(key, value)
     }
 
     fn project(&self, tenant: &TenantId) -> BoxFuture<'_, Result<Option<String>, Error>> {
-        let key = tenant.names().map(|(org, project)| PROJECTS.key(org, project));
+        let key = tenant
+            .names()
+            .map(|(org, project)| PROJECTS.key(org, project));
         Box::pin(async move {
-            let (Some(key), Some(engine)) = (key, self.engine.get()) else { return Ok(None) };
+            let (Some(key), Some(engine)) = (key, self.engine.get()) else {
+                return Ok(None);
+            };
             let state = engine.tenant(&TenantId::system()).await?.read().await?;
-            let Some(project) = state.get(&key) else { return Ok(None) };
+            let Some(project) = state.get(&key) else {
+                return Ok(None);
+            };
             let project = parse(&project.value)?;
             Ok((!project_is_held(&project)).then(|| meta::uid(&project).to_owned()))
         })
@@ -132,11 +153,18 @@ impl Tenancy {
         schema: &ServerSchema,
         context: Arc<Context>,
     ) -> Result<Self, Error> {
-        let _ = schema.engine.set(engine.clone());
-        let tenancy = Self { engine, context, controllers: Controllers::default() };
+        schema.serve(engine.clone());
+        let tenancy = Self {
+            engine,
+            context,
+            controllers: Controllers::default(),
+        };
         let made = tenancy.create_organization(DEFAULT_ORG).await;
         ignore(made, Reason::AlreadyExists)?;
-        ignore(tenancy.create_project(DEFAULT_ORG, DEFAULT_PROJECT).await, Reason::AlreadyExists)?;
+        ignore(
+            tenancy.create_project(DEFAULT_ORG, DEFAULT_PROJECT).await,
+            Reason::AlreadyExists,
+        )?;
         tenancy.resume_deletions().await?;
         Ok(tenancy)
     }
@@ -158,10 +186,14 @@ impl Tenancy {
                 ));
             }
         };
-        let log = self.engine.tenant(&id(&name)?).await.map_err(|e| match e.reason {
-            Reason::NotFound => Error::not_found("projects", &name.to_string()),
-            _ => e,
-        })?;
+        let log = self
+            .engine
+            .tenant(&id(&name)?)
+            .await
+            .map_err(|e| match e.reason {
+                Reason::NotFound => Error::not_found("projects", &name.to_string()),
+                _ => e,
+            })?;
         let first = log.first_use();
         let tenant = Tenant::new(Some(Arc::new(name)), log, self.context.clone());
         if first {
@@ -184,26 +216,40 @@ impl Tenancy {
     /// Makes an organization.
     pub(crate) async fn create_organization(&self, name: &str) -> Result<Arc<Object>, Error> {
         let system = self.system().await?;
-        system.resource(&ORGANIZATIONS).create("", json!({"metadata": {"name": name}})).await
+        system
+            .resource(&ORGANIZATIONS)
+            .create("", json!({"metadata": {"name": name}}))
+            .await
     }
 
     /// Makes a project: one small commit. What a project has from the start comes with its first use.
     pub(crate) async fn create_project(&self, org: &str, name: &str) -> Result<Arc<Object>, Error> {
         TenantName::new(org, name)?;
         let system = self.system().await?;
-        system.resource(&PROJECTS).create(org, json!({"metadata": {"name": name}})).await
+        system
+            .resource(&PROJECTS)
+            .create(org, json!({"metadata": {"name": name}}))
+            .await
     }
 
     /// One organization.
     pub(crate) async fn organization(&self, name: &str) -> Result<Arc<Object>, Error> {
         OrgName::new(name)?;
-        self.system().await?.resource(&ORGANIZATIONS).get("", name).await
+        self.system()
+            .await?
+            .resource(&ORGANIZATIONS)
+            .get("", name)
+            .await
     }
 
     /// One project.
     pub(crate) async fn project(&self, org: &str, name: &str) -> Result<Arc<Object>, Error> {
         TenantName::new(org, name)?;
-        self.system().await?.resource(&PROJECTS).get(org, name).await
+        self.system()
+            .await?
+            .resource(&PROJECTS)
+            .get(org, name)
+            .await
     }
 
     /// Organizations, or the projects of one (of all, if `org` is empty).
@@ -218,8 +264,16 @@ impl Tenancy {
             OrgName::new(org)?;
         }
         let system = self.system().await?;
-        let selectors = Selectors { namespace: org.to_owned(), ..Selectors::default() };
-        let options = ListOptions { selectors, limit, continue_token, ..ListOptions::default() };
+        let selectors = Selectors {
+            namespace: org.to_owned(),
+            ..Selectors::default()
+        };
+        let options = ListOptions {
+            selectors,
+            limit,
+            continue_token,
+            ..ListOptions::default()
+        };
         Resource::list(&system.resource(kind), &options).await
     }
 
@@ -248,7 +302,9 @@ impl Tenancy {
                     "it still has projects: delete them first",
                 ));
             }
-            Ok(vec![Change::Delete { key: key.as_str().into() }])
+            Ok(vec![Change::Delete {
+                key: key.as_str().into(),
+            }])
         };
         system.log().commit(Box::new(commit)).await?;
         Ok(organization)
@@ -258,11 +314,18 @@ impl Tenancy {
     pub(crate) async fn delete_project(&self, org: &str, name: &str) -> Result<Arc<Object>, Error> {
         let tenant = TenantName::new(org, name)?;
         if tenant.is_default() {
-            return Err(Error::forbidden("projects", name, "the default tenant cannot be deleted"));
+            return Err(Error::forbidden(
+                "projects",
+                name,
+                "the default tenant cannot be deleted",
+            ));
         }
         let system = self.system().await?;
         let project = system.resource(&PROJECTS).get(org, name).await?;
-        system.resource(&PROJECTS).delete(org, name, DeleteOptions::default()).await?;
+        system
+            .resource(&PROJECTS)
+            .delete(org, name, DeleteOptions::default())
+            .await?;
         let tenancy = self.clone();
         let finish = tokio::spawn(async move { tenancy.finish_deletion(&tenant).await });
         finish.await.map_err(|e| {
@@ -276,9 +339,14 @@ impl Tenancy {
         self.engine.close(&id(tenant)?).await?;
         let system = self.system().await?;
         let projects = system.resource(&PROJECTS);
-        let removed = projects.read_modify_write(tenant.org.as_str(), tenant.project.as_str(), |old| {
-            Ok(if project_is_held(old) { Outcome::Delete } else { Outcome::Keep })
-        });
+        let removed =
+            projects.read_modify_write(tenant.org.as_str(), tenant.project.as_str(), |old| {
+                Ok(if project_is_held(old) {
+                    Outcome::Delete
+                } else {
+                    Outcome::Keep
+                })
+            });
         ignore(removed.await, Reason::NotFound)?;
         Ok(())
     }

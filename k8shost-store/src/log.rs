@@ -6,6 +6,7 @@
 mod append;
 mod apply;
 mod build;
+mod check;
 mod engine;
 pub mod format;
 mod handle;
@@ -32,6 +33,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use k8shost_types::Error;
 
+pub use check::{Checked, Found};
 pub use engine::Engine;
 pub use handle::{Committed, TenantLog};
 pub use keys::{Key, Revision, TenantId};

@@ -63,11 +63,21 @@ impl Call {
             Verb::List => return self.list(&tenant, kind, message(&body)?).await,
             Verb::Create => {
                 let object = self.object(&tenant, kind, &body)?;
-                resource.create(&scope(meta::namespace(&object).to_owned()), object).await?
+                resource
+                    .create(&scope(meta::namespace(&object).to_owned()), object)
+                    .await?
             }
-            Verb::Register => tenant.register_node(self.object(&tenant, kind, &body)?).await?,
+            Verb::Register => {
+                tenant
+                    .register_node(self.object(&tenant, kind, &body)?)
+                    .await?
+            }
             verb @ (Verb::Update | Verb::UpdateStatus) => {
-                let part = if verb == Verb::Update { Part::Spec } else { Part::Status };
+                let part = if verb == Verb::Update {
+                    Part::Spec
+                } else {
+                    Part::Status
+                };
                 let object = self.object(&tenant, kind, &body)?;
                 let namespace = scope(meta::namespace(&object).to_owned());
                 let object = resource.update(part, &namespace, object).await?;
@@ -79,10 +89,15 @@ impl Call {
             Verb::Bind => {
                 let request: BindRequest = message(&body)?;
                 let uid = Some(request.uid).filter(|uid| !uid.is_empty());
-                let preconditions = Preconditions { uid, resource_version: None };
+                let preconditions = Preconditions {
+                    uid,
+                    resource_version: None,
+                };
                 let name = required(kind, &request.name)?;
                 let namespace = scope(request.namespace);
-                tenant.bind(&namespace, name, request.node_name, preconditions).await?
+                tenant
+                    .bind(&namespace, name, request.node_name, preconditions)
+                    .await?
             }
             Verb::Heartbeat => {
                 let request: HeartbeatRequest = message(&body)?;
@@ -93,7 +108,9 @@ impl Call {
                         Some(to_value(&status, "NodeStatus")?)
                     }
                 };
-                tenant.heartbeat(required(kind, &request.name)?, status).await?
+                tenant
+                    .heartbeat(required(kind, &request.name)?, status)
+                    .await?
             }
             Verb::Delete => {
                 let request: DeleteRequest = message(&body)?;
@@ -106,12 +123,16 @@ impl Call {
                     },
                 };
                 let name = required(kind, &request.name)?;
-                let json = resource.delete(&scope(request.namespace), name, options).await?;
+                let json = resource
+                    .delete(&scope(request.namespace), name, options)
+                    .await?;
                 if std::ptr::eq(kind, &raw const NAMESPACES) {
                     self.face.0.tenancy.activate(&tenant);
                 }
                 let tenant = tenant_name(&tenant)?;
-                return Ok(Encoded::object(self.face.0.encodings.make(tenant, kind, &json)?));
+                return Ok(Encoded::object(
+                    self.face.0.encodings.make(tenant, kind, &json)?,
+                ));
             }
             verb => {
                 return Err(Error::new(
@@ -121,7 +142,11 @@ impl Call {
             }
         };
         let name = tenant_name(&tenant)?;
-        self.face.0.encodings.once(name, kind, &object).map(Encoded::object)
+        self.face
+            .0
+            .encodings
+            .once(name, kind, &object)
+            .map(Encoded::object)
     }
 
     async fn list(
@@ -162,9 +187,10 @@ impl Call {
     /// Opens a watch; its errors after that come in the stream.
     pub(super) async fn watch(&self, request: Request<Bytes>) -> Result<Messages, Error> {
         let (metadata, _, body) = request.into_parts();
-        let kind = self.method.kind.ok_or_else(|| {
-            Error::new(Reason::Internal, "only objects of a kind are watched")
-        })?;
+        let kind = self
+            .method
+            .kind
+            .ok_or_else(|| Error::new(Reason::Internal, "only objects of a kind are watched"))?;
         let request: WatchRequest = message(&body)?;
         let tenant = self.tenant(&metadata).await?;
         let options = WatchOptions {
@@ -180,13 +206,25 @@ impl Call {
         };
         let watch = tenant.resource(kind).watch(&options).await?;
         let held = Held::new(&self.face.0.metrics.watches);
-        let stream = WatchStream { call: self.clone(), tenant, watch, _held: held };
-        Ok(Box::pin(futures::stream::unfold(Some(stream), WatchStream::step)))
+        let stream = WatchStream {
+            call: self.clone(),
+            tenant,
+            watch,
+            _held: held,
+        };
+        Ok(Box::pin(futures::stream::unfold(
+            Some(stream),
+            WatchStream::step,
+        )))
     }
 
     async fn tenant(&self, metadata: &MetadataMap) -> Result<Tenant, Error> {
-        let tenant =
-            self.face.0.tenancy.tenant(word(metadata, ORG)?, word(metadata, PROJECT)?).await?;
+        let tenant = self
+            .face
+            .0
+            .tenancy
+            .tenant(word(metadata, ORG)?, word(metadata, PROJECT)?)
+            .await?;
         if let Some(name) = tenant.name() {
             tracing::Span::current().record("tenant", tracing::field::display(name));
         }
@@ -204,7 +242,10 @@ impl Call {
     }
 
     fn encode(&self, tenant: &Tenant, kind: &Kind, object: &Arc<Object>) -> Result<Bytes, Error> {
-        self.face.0.encodings.get(tenant_name(tenant)?, kind, object)
+        self.face
+            .0
+            .encodings
+            .get(tenant_name(tenant)?, kind, object)
     }
 }
 
@@ -251,7 +292,10 @@ impl WatchStream {
             WatchItem::Added(version) => (EventType::Added, version),
             WatchItem::Modified(version) => (EventType::Modified, version),
             WatchItem::Deleted(version) => (EventType::Deleted, version),
-            WatchItem::Bookmark { revision, initial_end } => {
+            WatchItem::Bookmark {
+                revision,
+                initial_end,
+            } => {
                 return self.bookmark(*revision, *initial_end);
             }
         };
@@ -270,7 +314,11 @@ impl WatchStream {
                     Previous::None => EventType::Added,
                     Previous::Object(_) | Previous::Attributes(_) => EventType::Modified,
                 };
-                if event_type == usual { shared(event, make) } else { make() }
+                if event_type == usual {
+                    shared(event, make)
+                } else {
+                    make()
+                }
             }
             Version::Former(event, object) => {
                 let make = || {
@@ -279,7 +327,11 @@ impl WatchStream {
                     let object = self.call.face.0.encodings.make(name, kind, &json)?;
                     Ok(Encoded::event(event_type, &object))
                 };
-                if event.object.is_none() { shared(event, make) } else { make() }
+                if event.object.is_none() {
+                    shared(event, make)
+                } else {
+                    make()
+                }
             }
         }
     }
@@ -295,7 +347,12 @@ impl WatchStream {
             object["metadata"]["annotations"] = json!({INITIAL_EVENTS_END: "true"});
         }
         let name = tenant_name(&self.tenant)?;
-        let object = self.call.face.0.encodings.make(name, kind, object.to_string().as_bytes())?;
+        let object = self
+            .call
+            .face
+            .0
+            .encodings
+            .make(name, kind, object.to_string().as_bytes())?;
         Ok(Encoded::event(EventType::Bookmark, &object))
     }
 }
@@ -315,9 +372,10 @@ fn shared(
     match failure {
         Some(error) => Err(error),
         // An event is never empty: it has a type. An earlier watcher failed to make it.
-        None if bytes.is_empty() => {
-            Err(Error::new(Reason::Internal, "a stored object cannot be read"))
-        }
+        None if bytes.is_empty() => Err(Error::new(
+            Reason::Internal,
+            "a stored object cannot be read",
+        )),
         None => Ok(bytes),
     }
 }
@@ -330,11 +388,15 @@ pub(super) fn message<M: Message + Default>(bytes: &[u8]) -> Result<M, Error> {
 /// A metadata value as text.
 fn word<'m>(metadata: &'m MetadataMap, key: &str) -> Result<Option<&'m str>, Error> {
     let mut values = metadata.get_all(key).iter();
-    let Some(value) = values.next() else { return Ok(None) };
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
     if values.next().is_some() {
         return Err(Error::bad_request(format!("{key} is sent more than once")));
     }
-    let text = value.to_str().map_err(|_| Error::bad_request(format!("{key} is not text")))?;
+    let text = value
+        .to_str()
+        .map_err(|_| Error::bad_request(format!("{key} is not text")))?;
     Ok(Some(text))
 }
 
@@ -350,13 +412,19 @@ fn scope(kind: &Kind, namespace: String) -> String {
 
 fn required<'n>(kind: &Kind, name: &'n str) -> Result<&'n str, Error> {
     if name.is_empty() {
-        return Err(Error::bad_request(format!("name: say which {} is meant", kind.rules.kind)));
+        return Err(Error::bad_request(format!(
+            "name: say which {} is meant",
+            kind.rules.kind
+        )));
     }
     Ok(name)
 }
 
 fn tenant_name(tenant: &Tenant) -> Result<&TenantName, Error> {
     tenant.name().map(AsRef::as_ref).ok_or_else(|| {
-        Error::new(Reason::Internal, "the system tenant has no objects of the gRPC API")
+        Error::new(
+            Reason::Internal,
+            "the system tenant has no objects of the gRPC API",
+        )
     })
 }

@@ -27,7 +27,10 @@ pub(crate) struct Conversion {
 
 impl Conversion {
     const fn of<T: Resource>() -> Self {
-        Self { decode: decode::<T>, encode: encode::<T> }
+        Self {
+            decode: decode::<T>,
+            encode: encode::<T>,
+        }
     }
 
     /// The conversion of a kind.
@@ -37,7 +40,9 @@ impl Conversion {
             "Service" => &const { Self::of::<Service>() },
             "Node" => &const { Self::of::<Node>() },
             "Namespace" => &const { Self::of::<Namespace>() },
-            other => unreachable!("{other} has no message: every kind of the gRPC API is named here"),
+            other => {
+                unreachable!("{other} has no message: every kind of the gRPC API is named here")
+            }
         }
     }
 }
@@ -55,7 +60,9 @@ fn decode<T: Resource>(tenant: &TenantName, bytes: &[u8]) -> Result<Value, Error
 /// A message as a JSON tree. BadRequest, if it says what JSON cannot.
 pub(crate) fn to_value(message: &impl serde::Serialize, what: &str) -> Result<Value, Error> {
     serde_json::to_value(message).map_err(|e| {
-        Error::bad_request(format!("the {what} has a value that Kubernetes' JSON cannot say: {e}"))
+        Error::bad_request(format!(
+            "the {what} has a value that Kubernetes' JSON cannot say: {e}"
+        ))
     })
 }
 
@@ -69,9 +76,12 @@ fn check_tenant(field: &str, given: &str, actual: &str) -> Result<(), Error> {
 }
 
 fn encode<T: Resource>(tenant: &TenantName, json: &[u8]) -> Result<Vec<u8>, Error> {
-    let mut object = T::from_json(json)
-        .map_err(|e| Error::new(Reason::Internal, "a stored object cannot be read").with_cause(e))?;
-    let metadata = object.metadata_mut().get_or_insert_with(ObjectMeta::default);
+    let mut object = T::from_json(json).map_err(|e| {
+        Error::new(Reason::Internal, "a stored object cannot be read").with_cause(e)
+    })?;
+    let metadata = object
+        .metadata_mut()
+        .get_or_insert_with(ObjectMeta::default);
     tenant.org.as_str().clone_into(&mut metadata.org_id);
     tenant.project.as_str().clone_into(&mut metadata.project_id);
     Ok(object.encode_to_vec())
@@ -94,7 +104,10 @@ struct Kept {
 impl Encodings {
     /// Keeps this many bytes at most.
     pub(crate) fn new(budget: usize) -> Self {
-        Self { budget, kept: Mutex::default() }
+        Self {
+            budget,
+            kept: Mutex::default(),
+        }
     }
 
     /// An object's encoding, for its tenant.
@@ -119,7 +132,9 @@ impl Encodings {
         kind: &Kind,
         object: &Object,
     ) -> Result<Bytes, Error> {
-        object.cached().map_or_else(|| self.make(tenant, kind, &object.value), Ok)
+        object
+            .cached()
+            .map_or_else(|| self.make(tenant, kind, &object.value), Ok)
     }
 
     /// The encoding of stored JSON that is sent once.

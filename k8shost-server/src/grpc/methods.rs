@@ -108,13 +108,18 @@ mod tests {
 
     #[test]
     fn the_table_has_exactly_the_published_methods() {
-        let set = prost_types::FileDescriptorSet::decode(k8shost_proto::FILE_DESCRIPTOR_SET).unwrap();
+        let set =
+            prost_types::FileDescriptorSet::decode(k8shost_proto::FILE_DESCRIPTOR_SET).unwrap();
         let published: BTreeSet<String> = set
             .file
             .iter()
             .filter(|file| file.package() == "k8shost.v1")
             .flat_map(|file| &file.service)
-            .flat_map(|s| s.method.iter().map(|m| format!("/k8shost.v1.{}/{}", s.name(), m.name())))
+            .flat_map(|s| {
+                s.method
+                    .iter()
+                    .map(|m| format!("/k8shost.v1.{}/{}", s.name(), m.name()))
+            })
             .collect();
         let served: BTreeSet<String> = METHODS.iter().map(|m| m.path.to_owned()).collect();
         assert_eq!(served, published);

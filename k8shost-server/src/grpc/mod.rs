@@ -73,16 +73,24 @@ impl Face {
         shutdown: Shutdown,
     ) -> anyhow::Result<Self> {
         let (reporter, health) = tonic_health::server::health_reporter();
-        let mut services: Vec<&str> =
-            METHODS.iter().filter_map(|m| m.path.split('/').nth(1)).collect();
+        let mut services: Vec<&str> = METHODS
+            .iter()
+            .filter_map(|m| m.path.split('/').nth(1))
+            .collect();
         services.dedup();
         for service in services {
-            reporter.set_service_status(service, tonic_health::ServingStatus::Serving).await;
+            reporter
+                .set_service_status(service, tonic_health::ServingStatus::Serving)
+                .await;
         }
         let stopping = shutdown.clone();
         tokio::spawn(async move {
             stopping.wait().await;
-            for service in METHODS.iter().filter_map(|m| m.path.split('/').nth(1)).chain([""]) {
+            for service in METHODS
+                .iter()
+                .filter_map(|m| m.path.split('/').nth(1))
+                .chain([""])
+            {
                 reporter
                     .set_service_status(service, tonic_health::ServingStatus::NotServing)
                     .await;
@@ -137,22 +145,35 @@ impl Face {
         let deadline = started + timeout(request.headers()).unwrap_or(DEFAULT_DEADLINE);
         let is_watch = method.verb == Verb::Watch;
         // A watch lasts as long as its client likes.
-        let deadline = (!is_watch || request.headers().contains_key("grpc-timeout")).then_some(deadline);
-        let call = Call { face: self.clone(), method, deadline };
+        let deadline =
+            (!is_watch || request.headers().contains_key("grpc-timeout")).then_some(deadline);
+        let call = Call {
+            face: self.clone(),
+            method,
+            deadline,
+        };
         let mut grpc = Grpc::new(RawCodec)
             .accept_compressed(CompressionEncoding::Gzip)
             .send_compressed(CompressionEncoding::Gzip)
             .max_decoding_message_size(MAX_REQUEST);
         let response = if is_watch {
-            grpc.server_streaming(WatchCall(call), request).instrument(span.clone()).await
+            grpc.server_streaming(WatchCall(call), request)
+                .instrument(span.clone())
+                .await
         } else {
             grpc.unary(call, request).instrument(span.clone()).await
         };
         drop(in_flight);
-        let response = if is_too_large(response.headers()) { too_large() } else { response };
+        let response = if is_too_large(response.headers()) {
+            too_large()
+        } else {
+            response
+        };
         let code = code_name(response.headers());
         let duration = started.elapsed();
-        self.0.metrics.answered(method.path, code, (!is_watch).then_some(duration));
+        self.0
+            .metrics
+            .answered(method.path, code, (!is_watch).then_some(duration));
         span.record("outcome", code);
         span.record("duration_us", duration.as_micros());
         response
@@ -202,12 +223,14 @@ impl Service<Request<Bytes>> for Call {
             let answer = call.unary(request);
             let answer = match deadline {
                 None => answer.await,
-                Some(at) => tokio::time::timeout_at(at.into(), answer).await.unwrap_or_else(|_| {
-                    Err(k8shost_types::Error::new(
-                        k8shost_types::Reason::Timeout,
-                        "the deadline is over; a write may still be carried out",
-                    ))
-                }),
+                Some(at) => tokio::time::timeout_at(at.into(), answer)
+                    .await
+                    .unwrap_or_else(|_| {
+                        Err(k8shost_types::Error::new(
+                            k8shost_types::Reason::Timeout,
+                            "the deadline is over; a write may still be carried out",
+                        ))
+                    }),
             };
             answer.map(Response::new).map_err(|error| refused(&error))
         })
@@ -229,14 +252,19 @@ impl Service<Request<Bytes>> for WatchCall {
     fn call(&mut self, request: Request<Bytes>) -> Self::Future {
         let call = self.0.clone();
         Box::pin(async move {
-            call.watch(request).await.map(Response::new).map_err(|error| refused(&error))
+            call.watch(request)
+                .await
+                .map(Response::new)
+                .map_err(|error| refused(&error))
         })
     }
 }
 
 /// Whether an answer is tonic's own word for a message over the limit. Our own errors have details.
 fn is_too_large(headers: &HeaderMap) -> bool {
-    headers.get(Status::GRPC_STATUS).is_some_and(|code| code.as_bytes() == b"11")
+    headers
+        .get(Status::GRPC_STATUS)
+        .is_some_and(|code| code.as_bytes() == b"11")
         && !headers.contains_key("grpc-status-details-bin")
 }
 
@@ -282,7 +310,9 @@ fn timeout(headers: &HeaderMap) -> Option<Duration> {
 
 /// The name of an answer's code; a stream's and a whole answer's is OK unless the head says otherwise.
 fn code_name(headers: &HeaderMap) -> &'static str {
-    let code = headers.get(Status::GRPC_STATUS).map_or(tonic::Code::Ok, |v| tonic::Code::from_bytes(v.as_bytes()));
+    let code = headers
+        .get(Status::GRPC_STATUS)
+        .map_or(tonic::Code::Ok, |v| tonic::Code::from_bytes(v.as_bytes()));
     match code {
         tonic::Code::Ok => "OK",
         tonic::Code::Cancelled => "Canceled",

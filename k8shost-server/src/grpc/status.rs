@@ -67,7 +67,11 @@ pub(crate) fn status(error: &Error) -> Status {
     if let Some(after) = retry {
         details.set_retry_info(Some(after));
     }
-    Status::with_error_details(code(error.reason), cut(&error.message, MAX_MESSAGE), details)
+    Status::with_error_details(
+        code(error.reason),
+        cut(&error.message, MAX_MESSAGE),
+        details,
+    )
 }
 
 /// The text, or its beginning with a mark where it is too long.
@@ -102,7 +106,10 @@ mod tests {
         let violations = &details.bad_request().expect("bad request").field_violations;
         assert_eq!(violations[0].field, "spec.containers");
         assert_eq!(details.error_info().expect("info").reason, "Invalid");
-        assert_eq!(details.resource_info().expect("resource").resource_name, "x");
+        assert_eq!(
+            details.resource_info().expect("resource").resource_name,
+            "x"
+        );
     }
 
     #[test]

@@ -38,8 +38,9 @@ impl Inner {
             }
             Verb::ListOrganizations => {
                 let request: ListOrganizationsRequest = message(body)?;
-                let page =
-                    tenancy.list(&ORGANIZATIONS, "", request.limit, request.continue_token).await?;
+                let page = tenancy
+                    .list(&ORGANIZATIONS, "", request.limit, request.continue_token)
+                    .await?;
                 let (metadata, items) = list(page, organization)?;
                 Encoded::message(&ListOrganizationsResponse { metadata, items })
             }
@@ -53,24 +54,32 @@ impl Inner {
                 let request: CreateProjectRequest = message(body)?;
                 let wanted = request.project.ok_or_else(|| absent("project"))?;
                 let made = tenancy.create_project(&wanted.org, &wanted.name).await?;
-                Encoded::message(&CreateProjectResponse { project: Some(project(&made)?) })
+                Encoded::message(&CreateProjectResponse {
+                    project: Some(project(&made)?),
+                })
             }
             Verb::GetProject => {
                 let request: GetProjectRequest = message(body)?;
                 let found = tenancy.project(&request.org, &request.name).await?;
-                Encoded::message(&GetProjectResponse { project: Some(project(&found)?) })
+                Encoded::message(&GetProjectResponse {
+                    project: Some(project(&found)?),
+                })
             }
             Verb::ListProjects => {
                 let request: ListProjectsRequest = message(body)?;
                 let token = request.continue_token;
-                let page = tenancy.list(&PROJECTS, &request.org, request.limit, token).await?;
+                let page = tenancy
+                    .list(&PROJECTS, &request.org, request.limit, token)
+                    .await?;
                 let (metadata, items) = list(page, project)?;
                 Encoded::message(&ListProjectsResponse { metadata, items })
             }
             Verb::DeleteProject => {
                 let request: DeleteProjectRequest = message(body)?;
                 let gone = tenancy.delete_project(&request.org, &request.name).await?;
-                Encoded::message(&DeleteProjectResponse { project: Some(project(&gone)?) })
+                Encoded::message(&DeleteProjectResponse {
+                    project: Some(project(&gone)?),
+                })
             }
             verb => {
                 return Err(Error::new(
@@ -97,7 +106,11 @@ fn list<M>(
         remaining_item_count: page.remaining,
         ..ListMeta::default()
     };
-    let items = page.items.iter().map(|object| message(object)).collect::<Result<_, _>>()?;
+    let items = page
+        .items
+        .iter()
+        .map(|object| message(object))
+        .collect::<Result<_, _>>()?;
     Ok((Some(metadata), items))
 }
 
@@ -119,7 +132,10 @@ fn project(object: &Object) -> Result<v1::Project, Error> {
         uid: meta::uid(&value).to_owned(),
         creation_timestamp: creation_timestamp(&value),
         resource_version: meta::resource_version(&value).to_owned(),
-        phase: value["status"]["phase"].as_str().unwrap_or_default().to_owned(),
+        phase: value["status"]["phase"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned(),
     })
 }
 

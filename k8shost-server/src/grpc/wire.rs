@@ -124,18 +124,27 @@ pub(crate) struct Encoded {
 impl Encoded {
     /// The encoding of a whole message.
     pub(crate) fn message(message: &impl prost::Message) -> Self {
-        Self { parts: vec![message.encode_to_vec().into()] }
+        Self {
+            parts: vec![message.encode_to_vec().into()],
+        }
     }
 
     /// `XResponse { X x = 1 }`.
     pub(crate) fn object(object: Bytes) -> Self {
-        Self { parts: vec![field_head(1, object.len()), object] }
+        Self {
+            parts: vec![field_head(1, object.len()), object],
+        }
     }
 
     /// `ListXsResponse { ListMeta metadata = 1; repeated X items = 2 }`.
     pub(crate) fn list(metadata: k8shost_proto::v1::ListMeta, items: Vec<Bytes>) -> Self {
         let mut parts = Vec::with_capacity(1 + 2 * items.len());
-        parts.push(prost::Message::encode_to_vec(&ListMeta { metadata: Some(metadata) }).into());
+        parts.push(
+            prost::Message::encode_to_vec(&ListMeta {
+                metadata: Some(metadata),
+            })
+            .into(),
+        );
         for item in items {
             parts.push(field_head(2, item.len()));
             parts.push(item);

@@ -56,7 +56,8 @@ impl Resource<'_> {
                 }
                 Ok(if is_done(kind, &new) {
                     let revision = meta::resource_version(old).parse().unwrap_or_default();
-                    let answer = (kind.grace)(old, Some(0)).map(|_| Template::new(&new).at(revision));
+                    let answer =
+                        (kind.grace)(old, Some(0)).map(|_| Template::new(&new).at(revision));
                     *marked.lock().unwrap_or_else(PoisonError::into_inner) = answer;
                     Outcome::Delete
                 } else {
@@ -80,11 +81,18 @@ pub(crate) fn is_done(kind: &Kind, object: &Value) -> bool {
 
 /// Puts the marks of a deletion on an object. False: it is being deleted already, and this delete
 /// changes nothing about that.
-pub(crate) fn mark(kind: &Kind, object: &mut Value, requested: Option<i64>, now: SystemTime) -> bool {
+pub(crate) fn mark(
+    kind: &Kind,
+    object: &mut Value,
+    requested: Option<i64>,
+    now: SystemTime,
+) -> bool {
     // As in Kubernetes, where a negative period means "now, nearly".
     let requested = requested.map(|seconds| if seconds < 0 { 1 } else { seconds });
     let pending = object["metadata"]["deletionGracePeriodSeconds"].as_i64();
-    let deletion = object["metadata"]["deletionTimestamp"].as_str().and_then(time::parse);
+    let deletion = object["metadata"]["deletionTimestamp"]
+        .as_str()
+        .and_then(time::parse);
     if let Some(at) = deletion {
         let (Some(pending), Some(requested)) = (pending, requested) else {
             return false;
@@ -120,8 +128,13 @@ fn seconds(grace: i64) -> Duration {
 /// A pod that no node has, or that has ended, goes at once.
 pub(crate) fn pod_grace(pod: &Value, requested: Option<i64>) -> Option<i64> {
     let own = pod["spec"]["terminationGracePeriodSeconds"].as_i64();
-    let bound = pod["spec"]["nodeName"].as_str().is_some_and(|node| !node.is_empty());
-    let ended = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
+    let bound = pod["spec"]["nodeName"]
+        .as_str()
+        .is_some_and(|node| !node.is_empty());
+    let ended = matches!(
+        pod["status"]["phase"].as_str(),
+        Some("Succeeded" | "Failed")
+    );
     if !bound || ended {
         return Some(0);
     }
@@ -133,7 +146,11 @@ pub(crate) fn pod_grace(pod: &Value, requested: Option<i64>) -> Option<i64> {
 pub(crate) fn begin_namespace_delete(namespace: &mut Value) -> Result<(), Error> {
     let name = meta::name(namespace);
     if UNDELETABLE.contains(&name) {
-        return Err(Error::forbidden("namespaces", name, "this namespace may not be deleted"));
+        return Err(Error::forbidden(
+            "namespaces",
+            name,
+            "this namespace may not be deleted",
+        ));
     }
     namespace["status"]["phase"] = json!("Terminating");
     Ok(())
@@ -141,7 +158,9 @@ pub(crate) fn begin_namespace_delete(namespace: &mut Value) -> Result<(), Error>
 
 /// A namespace stays until its spec's finalizers are gone: until it is empty.
 pub(crate) fn namespace_is_held(namespace: &Value) -> bool {
-    namespace["spec"]["finalizers"].as_array().is_some_and(|f| !f.is_empty())
+    namespace["spec"]["finalizers"]
+        .as_array()
+        .is_some_and(|f| !f.is_empty())
 }
 
 #[cfg(test)]
@@ -160,7 +179,10 @@ mod tests {
         let mut bound = pod("n1");
         assert!(mark(&PODS, &mut bound, None, now) && !is_done(&PODS, &bound));
         assert_eq!(bound["metadata"]["deletionGracePeriodSeconds"], 30);
-        assert_eq!(bound["metadata"]["deletionTimestamp"], "1970-01-01T00:17:10Z");
+        assert_eq!(
+            bound["metadata"]["deletionTimestamp"],
+            "1970-01-01T00:17:10Z"
+        );
         assert_eq!(bound["metadata"]["generation"], 2);
     }
 
@@ -171,7 +193,10 @@ mod tests {
         assert!(mark(&PODS, &mut object, Some(60), now));
         assert!(!mark(&PODS, &mut object, Some(60), now) && !mark(&PODS, &mut object, None, now));
         assert!(mark(&PODS, &mut object, Some(10), now));
-        assert_eq!(object["metadata"]["deletionTimestamp"], "1970-01-01T00:16:50Z");
+        assert_eq!(
+            object["metadata"]["deletionTimestamp"],
+            "1970-01-01T00:16:50Z"
+        );
         assert_eq!(object["metadata"]["generation"], 2, "counted once");
         assert!(mark(&PODS, &mut object, Some(0), now) && is_done(&PODS, &object));
     }

@@ -103,13 +103,20 @@ mod tests {
             expected["metadata"]["resourceVersion"] = json!("42");
             let bytes = Template::new(&object).at(42);
             assert_eq!(serde_json::from_slice::<Value>(&bytes).unwrap(), expected);
-            assert_eq!(bytes, serde_json::to_vec(&expected).unwrap(), "keys stay in order");
+            assert_eq!(
+                bytes,
+                serde_json::to_vec(&expected).unwrap(),
+                "keys stay in order"
+            );
         }
     }
 
     #[test]
     fn an_object_moves_to_another_revision() {
         let old = Template::new(&json!({"metadata": {"name": "a"}})).at(5);
-        assert_eq!(at_revision(&old, 6).unwrap(), Template::new(&json!({"metadata": {"name": "a"}})).at(6));
+        assert_eq!(
+            at_revision(&old, 6).unwrap(),
+            Template::new(&json!({"metadata": {"name": "a"}})).at(6)
+        );
     }
 }

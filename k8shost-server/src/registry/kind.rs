@@ -102,7 +102,10 @@ impl Kind {
     pub(crate) fn of_key(key: &str) -> Option<&'static Kind> {
         let resource = key.split_once('/')?.0;
         let (resource, group) = resource.split_once('.').unwrap_or((resource, ""));
-        KINDS.iter().find(|k| k.resource() == resource && k.group == group).copied()
+        KINDS
+            .iter()
+            .find(|k| k.resource() == resource && k.group == group)
+            .copied()
     }
 }
 

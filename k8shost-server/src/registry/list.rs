@@ -128,7 +128,9 @@ impl Resource<'_> {
                     if newest.revision() == revision {
                         newest
                     } else {
-                        log.snapshot(revision).await.ok_or_else(|| too_old(revision))?
+                        log.snapshot(revision)
+                            .await
+                            .ok_or_else(|| too_old(revision))?
                     }
                 }
             };
@@ -148,7 +150,10 @@ impl Resource<'_> {
     }
 
     fn page(&self, filter: &Filter, state: &State, after: &str, limit: i64) -> Page {
-        let limit = usize::try_from(limit).ok().filter(|l| *l > 0).unwrap_or(usize::MAX);
+        let limit = usize::try_from(limit)
+            .ok()
+            .filter(|l| *l > 0)
+            .unwrap_or(usize::MAX);
         let mut items = Vec::new();
         let mut rest = state.range_after(filter.prefix(), after);
         let mut more = false;
@@ -161,8 +166,12 @@ impl Resource<'_> {
                 items.push(object.clone());
             }
         }
-        let mut page =
-            Page { items, revision: state.revision(), continue_token: String::new(), remaining: None };
+        let mut page = Page {
+            items,
+            revision: state.revision(),
+            continue_token: String::new(),
+            remaining: None,
+        };
         if more && let Some(last) = page.items.last() {
             self.tenant.log.keep_snapshot(state);
             let token = Token {
@@ -195,7 +204,9 @@ fn which_revision(options: &ListOptions) -> Result<At, Error> {
             return forbidden("resourceVersionMatch is forbidden when continue is provided");
         }
         if version.is_empty() {
-            return forbidden("resourceVersionMatch is forbidden unless resourceVersion is provided");
+            return forbidden(
+                "resourceVersionMatch is forbidden unless resourceVersion is provided",
+            );
         }
         if rule != "Exact" && rule != "NotOlderThan" {
             let field = FieldError {
@@ -223,7 +234,9 @@ fn which_revision(options: &ListOptions) -> Result<At, Error> {
     }
     Ok(match (revision, rule) {
         (0, "Exact") => {
-            return forbidden("resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
+            return forbidden(
+                "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"",
+            );
         }
         (0, _) => At::Any,
         (_, "Exact") => At::Exact(revision),
@@ -246,7 +259,9 @@ pub(crate) fn parse_revision(version: &str) -> Result<Revision, Error> {
 fn too_old(revision: Revision) -> Error {
     Error::new(
         Reason::Expired,
-        format!("the provided resource version is no longer available: {revision}; list again without one"),
+        format!(
+            "the provided resource version is no longer available: {revision}; list again without one"
+        ),
     )
 }
 
@@ -256,8 +271,13 @@ fn continue_expired(token: &Token, prefix: &str) -> Error {
         Reason::Expired,
         "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.",
     );
-    error.continue_token =
-        Some(Token { revision: None, after: token.after.clone() }.write(prefix));
+    error.continue_token = Some(
+        Token {
+            revision: None,
+            after: token.after.clone(),
+        }
+        .write(prefix),
+    );
     error
 }
 
@@ -280,10 +300,12 @@ impl Token {
         bytes.extend_from_slice(self.after.as_bytes());
         bytes.extend_from_slice(&check(&bytes, prefix));
         use std::fmt::Write as _;
-        bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-            write!(text, "{byte:02x}").expect("text is written to memory");
-            text
-        })
+        bytes
+            .iter()
+            .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+                write!(text, "{byte:02x}").expect("text is written to memory");
+                text
+            })
     }
 
     /// BadRequest, if it is not a token, or one of another list.
@@ -301,7 +323,10 @@ impl Token {
             .map(|at| u8::from_str_radix(&text[at..at + 2], 16))
             .collect::<Result<_, _>>()
             .map_err(|_| wrong())?;
-        let (bytes, sum) = bytes.split_last_chunk::<4>().map(|(b, s)| (b, *s)).ok_or_else(wrong)?;
+        let (bytes, sum) = bytes
+            .split_last_chunk::<4>()
+            .map(|(b, s)| (b, *s))
+            .ok_or_else(wrong)?;
         if sum != check(bytes, prefix) {
             return Err(wrong());
         }
@@ -321,7 +346,9 @@ impl Token {
 /// Tells a token of another list, or a mistyped one; no secret (FNV-1a).
 fn check(bytes: &[u8], prefix: &str) -> [u8; 4] {
     let all = bytes.iter().chain(prefix.as_bytes());
-    let sum = all.fold(0x811c_9dc5_u32, |sum, byte| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+    let sum = all.fold(0x811c_9dc5_u32, |sum, byte| {
+        (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+    });
     sum.to_be_bytes()
 }
 
@@ -332,12 +359,23 @@ mod tests {
     #[test]
     fn a_token_is_read_back_for_its_own_list_only() {
         for revision in [None, Some(7), Some(u64::MAX)] {
-            let token = Token { revision, after: "default/ä".to_owned() };
+            let token = Token {
+                revision,
+                after: "default/ä".to_owned(),
+            };
             let text = token.write("pods/");
             assert_eq!(Token::read(&text, "pods/").unwrap(), token);
             assert!(Token::read(&text, "pods/default/").is_err());
         }
-        for wrong in ["", "zz", "é", "00", "nonsense", &"0".repeat(10_000), "+1+1+1+1+1+1+1+1+1+1+1+1+1+1"] {
+        for wrong in [
+            "",
+            "zz",
+            "é",
+            "00",
+            "nonsense",
+            &"0".repeat(10_000),
+            "+1+1+1+1+1+1+1+1+1+1+1+1+1+1",
+        ] {
             assert!(Token::read(wrong, "pods/").is_err(), "{wrong}");
         }
     }
@@ -361,7 +399,13 @@ mod tests {
         assert_eq!(of("7", "", 5).unwrap(), At::Exact(7));
         assert_eq!(of("7", "Exact", 0).unwrap(), At::Exact(7));
         assert_eq!(of("7", "NotOlderThan", 5).unwrap(), At::NotOlderThan(7));
-        for (version, rule) in [("", "Exact"), ("0", "Exact"), ("7", "Newest"), ("x", ""), ("-1", "")] {
+        for (version, rule) in [
+            ("", "Exact"),
+            ("0", "Exact"),
+            ("7", "Newest"),
+            ("x", ""),
+            ("-1", ""),
+        ] {
             assert!(of(version, rule, 0).is_err(), "{version} {rule}");
         }
     }

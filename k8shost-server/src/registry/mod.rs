@@ -41,7 +41,11 @@ pub(crate) struct Tenant {
 
 impl Tenant {
     /// For [`crate::tenancy`], which looks tenants up, and nobody else.
-    pub(crate) fn new(name: Option<Arc<TenantName>>, log: TenantLog, context: Arc<Context>) -> Self {
+    pub(crate) fn new(
+        name: Option<Arc<TenantName>>,
+        log: TenantLog,
+        context: Arc<Context>,
+    ) -> Self {
         Self { name, log, context }
     }
 
@@ -72,7 +76,10 @@ impl Resource<'_> {
     /// One object. NotFound if there is none of that name.
     pub(crate) async fn get(&self, namespace: &str, name: &str) -> Result<Arc<Object>, Error> {
         let state = self.tenant.log.read().await?;
-        state.get(&self.kind.key(namespace, name)).cloned().ok_or_else(|| self.not_found(name))
+        state
+            .get(&self.kind.key(namespace, name))
+            .cloned()
+            .ok_or_else(|| self.not_found(name))
     }
 
     fn not_found(&self, name: &str) -> Error {
@@ -98,7 +105,10 @@ pub(crate) fn attributes(kind: &Kind, object: &Value) -> Attributes {
             .map(|(key, value)| (key.as_str().into(), value.as_str().unwrap_or("").into()))
             .collect(),
         fields: fields.into(),
-        claims: (kind.claims)(object).into_iter().map(String::into_boxed_str).collect(),
+        claims: (kind.claims)(object)
+            .into_iter()
+            .map(String::into_boxed_str)
+            .collect(),
     }
 }
 
@@ -130,7 +140,11 @@ pub(crate) fn admit_to_namespace(
         return Err(Error::not_found(parent.resource(), namespace));
     };
     if namespaces::is_terminating(found) {
-        return Err(Error::namespace_terminating(kind.resource(), name, namespace));
+        return Err(Error::namespace_terminating(
+            kind.resource(),
+            name,
+            namespace,
+        ));
     }
     Ok(())
 }

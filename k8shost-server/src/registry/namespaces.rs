@@ -28,7 +28,9 @@ const CHUNK_BYTES: usize = 1 << 20;
 /// Whether a namespace is on its way out, told from what selectors see.
 pub(crate) fn is_terminating(namespace: &Object) -> bool {
     let fields = &namespace.attributes.fields;
-    fields.iter().any(|(field, value)| &**field == "status.phase" && &**value == "Terminating")
+    fields
+        .iter()
+        .any(|(field, value)| &**field == "status.phase" && &**value == "Terminating")
 }
 
 /// The namespaces of a new project; the first of them gets this revision.
@@ -88,14 +90,18 @@ impl Tenant {
         let commit = move |state: &State| {
             let mut changes = Vec::new();
             for (kind, key) in &keys {
-                let Some(object) = state.get(key) else { continue };
+                let Some(object) = state.get(key) else {
+                    continue;
+                };
                 let mut value = parse(&object.value)?;
                 let orphaned = is_orphaned(state, kind, &value);
                 if !mark(kind, &mut value, orphaned.then_some(0), now) {
                     continue;
                 }
                 if is_done(kind, &value) {
-                    changes.push(Change::Delete { key: key.as_str().into() });
+                    changes.push(Change::Delete {
+                        key: key.as_str().into(),
+                    });
                 } else {
                     let revision = state.next_revision() + changes.len() as u64;
                     changes.push(Prepared::new(kind, &value).change(key, revision));
@@ -125,7 +131,9 @@ impl Tenant {
             }
             let old = parse(&object.value)?;
             Ok(match settle(&NAMESPACES, value) {
-                Outcome::Delete => vec![Change::Delete { key: key.as_str().into() }],
+                Outcome::Delete => vec![Change::Delete {
+                    key: key.as_str().into(),
+                }],
                 Outcome::Put(value) if value != old => {
                     vec![Prepared::new(&NAMESPACES, &value).change(&key, state.next_revision())]
                 }
@@ -148,7 +156,10 @@ fn contents<'s>(
         .map(|kind| (*kind, kind.prefix(namespace)))
         .collect();
     prefixes.into_iter().flat_map(move |(kind, prefix)| {
-        state.range(&prefix).map(move |object| (kind, object)).collect::<Vec<_>>()
+        state
+            .range(&prefix)
+            .map(move |object| (kind, object))
+            .collect::<Vec<_>>()
     })
 }
 

@@ -6,11 +6,7 @@ use k8shost_store::log::Object;
 use k8shost_types::{Error, Reason, meta, node};
 use serde_json::{Value, json};
 
-use super::{
-    Tenant,
-    kind::NODES,
-    write::Outcome,
-};
+use super::{Tenant, kind::NODES, write::Outcome};
 
 impl Tenant {
     /// Registers a node: creates it with its status, or brings labels, annotations and status of a

@@ -73,16 +73,28 @@ impl Resource<'_> {
         let version = options.resource_version.as_str();
         let log = &self.tenant.log;
         check_match(options)?;
-        let revision = if version.is_empty() { None } else { Some(parse_revision(version)?) };
+        let revision = if version.is_empty() {
+            None
+        } else {
+            Some(parse_revision(version)?)
+        };
         let (state, initial) = match revision {
             None => (log.read().await?, true),
             Some(0) => (log.cached()?, true),
             Some(revision) => (log.at_least(revision).await?, options.send_initial_events),
         };
-        let from = if initial { state.revision() } else { revision.unwrap_or(0) };
+        let from = if initial {
+            state.revision()
+        } else {
+            revision.unwrap_or(0)
+        };
         let every = self.tenant.context.bookmark_interval;
         Ok(Watch {
-            initial: if initial { selected(&filter, &state) } else { Vec::new() },
+            initial: if initial {
+                selected(&filter, &state)
+            } else {
+                Vec::new()
+            },
             initial_revision: options.send_initial_events.then_some(from),
             filter,
             watcher: log.watch(from),
@@ -111,10 +123,17 @@ fn selected(filter: &Filter, state: &State) -> Vec<Arc<Object>> {
 
 /// resourceVersionMatch belongs to initial events, and then says NotOlderThan.
 fn check_match(options: &WatchOptions) -> Result<(), Error> {
-    let message = match (options.resource_version_match.as_str(), options.send_initial_events) {
+    let message = match (
+        options.resource_version_match.as_str(),
+        options.send_initial_events,
+    ) {
         ("", _) | ("NotOlderThan", true) => return Ok(()),
-        (_, true) => "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-        (_, false) => "Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+        (_, true) => {
+            "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+        }
+        (_, false) => {
+            "Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+        }
     };
     let field = FieldError {
         kind: FieldErrorKind::Forbidden,
@@ -132,7 +151,10 @@ impl Watch {
                 return Ok(WatchItem::Added(Version::Stored(object)));
             }
             if let Some(revision) = self.initial_revision.take() {
-                return Ok(WatchItem::Bookmark { revision, initial_end: true });
+                return Ok(WatchItem::Bookmark {
+                    revision,
+                    initial_end: true,
+                });
             }
             while let Some((delivery, at)) = &mut self.delivery {
                 let Some(event) = delivery.events.get(*at).cloned() else {
@@ -176,7 +198,11 @@ fn see(filter: &Filter, event: Arc<Event>) -> Option<WatchItem> {
         Previous::Attributes(attributes) => filter.matches(&event.key, attributes),
     };
     let before = matched(&event.previous);
-    let now = event.object.as_ref().filter(|o| filter.matches(&event.key, &o.attributes)).cloned();
+    let now = event
+        .object
+        .as_ref()
+        .filter(|o| filter.matches(&event.key, &o.attributes))
+        .cloned();
     match (before, now) {
         (false, None) => None,
         (false, Some(object)) => Some(WatchItem::Added(Version::Shared(event, object))),

@@ -28,7 +28,10 @@ pub(crate) struct Prepared {
 
 impl Prepared {
     pub(crate) fn new(kind: &Kind, object: &Value) -> Self {
-        Self { template: Template::new(object), attributes: attributes(kind, object) }
+        Self {
+            template: Template::new(object),
+            attributes: attributes(kind, object),
+        }
     }
 
     pub(crate) fn change(&self, key: &str, revision: Revision) -> Change {
@@ -82,7 +85,11 @@ impl Resource<'_> {
                 "resourceVersion should not be set on objects to be created",
             ));
         }
-        let generated = meta::name(&object).is_empty() && !object["metadata"]["generateName"].as_str().unwrap_or_default().is_empty();
+        let generated = meta::name(&object).is_empty()
+            && !object["metadata"]["generateName"]
+                .as_str()
+                .unwrap_or_default()
+                .is_empty();
         if !generated {
             return self.create_named(namespace, object).await;
         }
@@ -92,12 +99,14 @@ impl Resource<'_> {
                 outcome => return outcome,
             }
         }
-        self.create_named(namespace, object).await.map_err(|e| match e.subject {
-            Some(subject) if e.reason == Reason::AlreadyExists => {
-                Error::generate_name_conflict(kind.resource(), &subject.name)
-            }
-            _ => e,
-        })
+        self.create_named(namespace, object)
+            .await
+            .map_err(|e| match e.subject {
+                Some(subject) if e.reason == Reason::AlreadyExists => {
+                    Error::generate_name_conflict(kind.resource(), &subject.name)
+                }
+                _ => e,
+            })
     }
 
     async fn create_named(&self, namespace: &str, mut object: Value) -> Result<Arc<Object>, Error> {
@@ -108,7 +117,8 @@ impl Resource<'_> {
         }
         let id = uuid::Uuid::new_v4();
         let suffix = meta::name_suffix(id.as_u128() as u64);
-        kind.rules.before_create(&mut object, &id.to_string(), SystemTime::now(), &suffix)?;
+        kind.rules
+            .before_create(&mut object, &id.to_string(), SystemTime::now(), &suffix)?;
         let name = meta::name(&object).to_owned();
         let key = kind.key(namespace, &name);
         let namespace = namespace.to_owned();
@@ -133,7 +143,11 @@ impl Resource<'_> {
             }])
         });
         let committed = self.tenant.log.commit(commit).await?;
-        committed.events.first().and_then(|e| changed(e)).ok_or_else(lost)
+        committed
+            .events
+            .first()
+            .and_then(|e| changed(e))
+            .ok_or_else(lost)
     }
 
     /// Replaces an object's spec and metadata, or its status. Without a resourceVersion in `new` the
@@ -148,7 +162,9 @@ impl Resource<'_> {
         self.check_request(namespace, &mut new)?;
         let name = meta::name(&new).to_owned();
         if name.is_empty() {
-            return Err(Error::bad_request("metadata.name must be set: it says which object"));
+            return Err(Error::bad_request(
+                "metadata.name must be set: it says which object",
+            ));
         }
         let uid = meta::uid(&new).to_owned();
         let resource_version = meta::resource_version(&new).to_owned();
@@ -260,7 +276,10 @@ impl Resource<'_> {
         let metadata = metadata
             .as_object_mut()
             .ok_or_else(|| Error::bad_request("metadata is not a JSON object"))?;
-        let given = metadata.get("namespace").and_then(Value::as_str).unwrap_or_default();
+        let given = metadata
+            .get("namespace")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         if !rules.namespaced {
             return Ok(());
         }
@@ -289,7 +308,12 @@ impl Preconditions {
         if let Some(uid) = &self.uid
             && uid != meta::uid(object)
         {
-            return Err(conflict("UID", uid, meta::uid(object), "deleted and then recreated"));
+            return Err(conflict(
+                "UID",
+                uid,
+                meta::uid(object),
+                "deleted and then recreated",
+            ));
         }
         if let Some(version) = &self.resource_version
             && version != meta::resource_version(object)
@@ -316,7 +340,11 @@ fn check_resource_version(kind: &Kind, old: &Value, expected: &str) -> Result<()
 
 /// An object that is being deleted goes with its last finalizer.
 pub(crate) fn settle(kind: &Kind, new: Value) -> Outcome {
-    if is_done(kind, &new) { Outcome::Delete } else { Outcome::Put(new) }
+    if is_done(kind, &new) {
+        Outcome::Delete
+    } else {
+        Outcome::Put(new)
+    }
 }
 
 /// The object that an event is about: the new version, or the last one.

@@ -114,6 +114,10 @@ impl Engine {
         self.0.shared.observe(observer);
     }
 
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.0.shared
+    }
+
     /// What the engine has done, and has in hand.
     pub fn stats(&self) -> &Stats {
         &self.0.shared.stats

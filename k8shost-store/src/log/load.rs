@@ -39,7 +39,7 @@ struct Log {
 }
 
 /// What a load has read.
-struct Read {
+pub(crate) struct Read {
     began: Duration,
     floor: KnownFloor,
     projections: Scanned,
@@ -109,7 +109,7 @@ impl Tenant {
     }
 
     /// Reads everything, until the floor has not moved meanwhile.
-    async fn read_all(&self) -> Result<Read, Error> {
+    pub(crate) async fn read_all(&self) -> Result<Read, Error> {
         loop {
             let began = self.shared.env.now();
             let floor = self.read_floor().await?;
@@ -210,7 +210,7 @@ impl Tenant {
     }
 
     /// Makes the state of what was read.
-    fn assemble(&self, read: Read) -> Result<(Box<Held>, u64), Error> {
+    pub(crate) fn assemble(&self, read: Read) -> Result<(Box<Held>, u64), Error> {
         let shared = &self.shared;
         let now = shared.env.now();
         let known = if shared.mutated(Mutation::LoadedAtStart) {
