@@ -27,7 +27,8 @@ use crate::{Kind, objects::text, within};
 pub fn pool() -> &'static DescriptorPool {
     static POOL: OnceLock<DescriptorPool> = OnceLock::new();
     POOL.get_or_init(|| {
-        DescriptorPool::decode(k8shost_proto::FILE_DESCRIPTOR_SET).expect("the descriptors are whole")
+        DescriptorPool::decode(k8shost_proto::FILE_DESCRIPTOR_SET)
+            .expect("the descriptors are whole")
     })
 }
 
@@ -82,12 +83,18 @@ impl Method {
 
 /// Every method of the API.
 pub fn methods() -> Vec<Method> {
-    let services = pool().services().filter(|s| s.package_name() == "k8shost.v1");
-    services.flat_map(|s| s.methods().collect::<Vec<_>>()).map(Method).collect()
+    let services = pool()
+        .services()
+        .filter(|s| s.package_name() == "k8shost.v1");
+    services
+        .flat_map(|s| s.methods().collect::<Vec<_>>())
+        .map(Method)
+        .collect()
 }
 
 fn to_json(descriptor: MessageDescriptor, bytes: &[u8]) -> Value {
-    let message = DynamicMessage::decode(descriptor, bytes).expect("an answer of the published type");
+    let message =
+        DynamicMessage::decode(descriptor, bytes).expect("an answer of the published type");
     let options = SerializeOptions::new().stringify_64_bit_integers(false);
     message
         .serialize_with_options(serde_json::value::Serializer, &options)
@@ -147,14 +154,21 @@ impl Client {
     /// When nobody listens there.
     pub async fn connect(address: SocketAddr) -> Self {
         let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("a URI");
-        let channel = within("a connection", endpoint.connect()).await.expect("the server accepts");
-        Self { channel, metadata: MetadataMap::new(), gzip: false }
+        let channel = within("a connection", endpoint.connect())
+            .await
+            .expect("the server accepts");
+        Self {
+            channel,
+            metadata: MetadataMap::new(),
+            gzip: false,
+        }
     }
 
     /// The same connection for another tenant.
     #[must_use]
     pub fn of(&self, org: &str, project: &str) -> Self {
-        self.with("x-k8shost-org", org).with("x-k8shost-project", project)
+        self.with("x-k8shost-org", org)
+            .with("x-k8shost-project", project)
     }
 
     /// The same connection with one more metadata entry.
@@ -173,7 +187,10 @@ impl Client {
     /// The same connection, with compressed requests, and answers that may be.
     #[must_use]
     pub fn gzip(&self) -> Self {
-        Self { gzip: true, ..self.clone() }
+        Self {
+            gzip: true,
+            ..self.clone()
+        }
     }
 
     fn grpc(&self) -> Grpc<Channel> {
@@ -194,7 +211,9 @@ impl Client {
 
     async fn ready(&self) -> Result<Grpc<Channel>, Status> {
         let mut grpc = self.grpc();
-        grpc.ready().await.map_err(|e| Status::unavailable(e.to_string()))?;
+        grpc.ready()
+            .await
+            .map_err(|e| Status::unavailable(e.to_string()))?;
         Ok(grpc)
     }
 
@@ -202,7 +221,11 @@ impl Client {
     ///
     /// # Errors
     /// What the server answers.
-    pub async fn send(&self, method: &Method, message: Bytes) -> Result<(Bytes, MetadataMap), Status> {
+    pub async fn send(
+        &self,
+        method: &Method,
+        message: Bytes,
+    ) -> Result<(Bytes, MetadataMap), Status> {
         let path = PathAndQuery::try_from(method.path()).expect("a path");
         let answer = within(&method.name(), async {
             let request = self.request(message);
@@ -221,7 +244,10 @@ impl Client {
         let path = PathAndQuery::try_from(method.path()).expect("a path");
         let answer = within(&method.name(), async {
             let request = self.request(message);
-            self.ready().await?.server_streaming(request, path, Raw).await
+            self.ready()
+                .await?
+                .server_streaming(request, path, Raw)
+                .await
         })
         .await?;
         Ok(Events {
@@ -261,8 +287,17 @@ impl Client {
     /// # Errors
     /// What the server answers.
     pub async fn create(&self, kind: Kind, object: Value) -> Result<Value, Status> {
-        let verb = if kind.kind == "Node" { "Register" } else { "Create" };
-        self.one(kind, &format!("{verb}{}", kind.kind), json!({ kind.field(): object })).await
+        let verb = if kind.kind == "Node" {
+            "Register"
+        } else {
+            "Create"
+        };
+        self.one(
+            kind,
+            &format!("{verb}{}", kind.kind),
+            json!({ kind.field(): object }),
+        )
+        .await
     }
 
     /// Reads an object. The namespace of a kind without namespaces is empty.
@@ -270,7 +305,12 @@ impl Client {
     /// # Errors
     /// What the server answers.
     pub async fn get(&self, kind: Kind, namespace: &str, name: &str) -> Result<Value, Status> {
-        self.one(kind, &format!("Get{}", kind.kind), kind.named(namespace, name)).await
+        self.one(
+            kind,
+            &format!("Get{}", kind.kind),
+            kind.named(namespace, name),
+        )
+        .await
     }
 
     /// Replaces an object's metadata and spec.
@@ -278,7 +318,12 @@ impl Client {
     /// # Errors
     /// What the server answers.
     pub async fn update(&self, kind: Kind, object: Value) -> Result<Value, Status> {
-        self.one(kind, &format!("Update{}", kind.kind), json!({ kind.field(): object })).await
+        self.one(
+            kind,
+            &format!("Update{}", kind.kind),
+            json!({ kind.field(): object }),
+        )
+        .await
     }
 
     /// Replaces an object's status.
@@ -286,7 +331,12 @@ impl Client {
     /// # Errors
     /// What the server answers.
     pub async fn update_status(&self, kind: Kind, object: Value) -> Result<Value, Status> {
-        self.one(kind, &format!("Update{}Status", kind.kind), json!({ kind.field(): object })).await
+        self.one(
+            kind,
+            &format!("Update{}Status", kind.kind),
+            json!({ kind.field(): object }),
+        )
+        .await
     }
 
     /// Deletes an object with the defaults.
@@ -309,7 +359,8 @@ impl Client {
         more: Value,
     ) -> Result<Value, Status> {
         let request = crate::merge(kind.named(namespace, name), more);
-        self.one(kind, &format!("Delete{}", kind.kind), request).await
+        self.one(kind, &format!("Delete{}", kind.kind), request)
+            .await
     }
 
     /// Lists objects; the answer has `metadata` and `items`.
@@ -330,7 +381,11 @@ impl Client {
     /// # Errors
     /// What the server answers instead of a stream.
     pub async fn watch(&self, kind: Kind, request: Value) -> Result<Events, Status> {
-        self.open(&format!("{}Service/Watch{}", kind.kind, kind.plural), request).await
+        self.open(
+            &format!("{}Service/Watch{}", kind.kind, kind.plural),
+            request,
+        )
+        .await
     }
 
     /// Makes a tenant, with its organization where there is none, and returns its client.
@@ -339,13 +394,18 @@ impl Client {
     /// When it cannot be made.
     pub async fn make_tenant(&self, org: &str, project: &str) -> Self {
         let made = self
-            .call("OrganizationService/CreateOrganization", json!({"organization": {"name": org}}))
+            .call(
+                "OrganizationService/CreateOrganization",
+                json!({"organization": {"name": org}}),
+            )
             .await;
         if let Err(status) = made {
             assert_eq!(status.code(), Code::AlreadyExists, "{status}");
         }
         let project_object = json!({"project": {"org": org, "name": project}});
-        self.call("ProjectService/CreateProject", project_object).await.expect("a new project");
+        self.call("ProjectService/CreateProject", project_object)
+            .await
+            .expect("a new project");
         self.of(org, project)
     }
 }
@@ -380,12 +440,17 @@ impl Events {
             return Ok(None);
         };
         let mut message = to_json(self.output.clone(), &bytes);
-        let kind = text(&message, "/type").trim_start_matches("EVENT_TYPE_").to_owned();
+        let kind = text(&message, "/type")
+            .trim_start_matches("EVENT_TYPE_")
+            .to_owned();
         let object = message.as_object_mut().and_then(|m| {
             let field = m.keys().find(|key| *key != "type").cloned();
             field.and_then(|field| m.remove(&field))
         });
-        Ok(Some(Event { kind, object: object.unwrap_or_default() }))
+        Ok(Some(Event {
+            kind,
+            object: object.unwrap_or_default(),
+        }))
     }
 
     /// The next event, which must come.
@@ -458,7 +523,11 @@ impl Events {
 pub fn refused<T: std::fmt::Debug>(result: Result<T, Status>, code: Code) -> Status {
     match result {
         Err(status) if status.code() == code => status,
-        Err(status) => panic!("expected {code:?}, got {:?}: {}", status.code(), status.message()),
+        Err(status) => panic!(
+            "expected {code:?}, got {:?}: {}",
+            status.code(),
+            status.message()
+        ),
         Ok(answer) => panic!("expected {code:?}, got an answer: {answer:?}"),
     }
 }
@@ -470,7 +539,9 @@ pub fn refused<T: std::fmt::Debug>(result: Result<T, Status>, code: Code) -> Sta
 #[track_caller]
 pub fn reason(status: &Status) -> String {
     let details = status.get_error_details();
-    let info = details.error_info().unwrap_or_else(|| panic!("no ErrorInfo in {status:?}"));
+    let info = details
+        .error_info()
+        .unwrap_or_else(|| panic!("no ErrorInfo in {status:?}"));
     assert_eq!(info.domain, "k8shost.io");
     info.reason.clone()
 }
@@ -479,5 +550,9 @@ pub fn reason(status: &Status) -> String {
 pub fn violations(status: &Status) -> Vec<String> {
     let details = status.get_error_details();
     let violations = details.bad_request().map(|b| b.field_violations.as_slice());
-    violations.into_iter().flatten().map(|v| v.field.clone()).collect()
+    violations
+        .into_iter()
+        .flatten()
+        .map(|v| v.field.clone())
+        .collect()
 }

@@ -14,13 +14,29 @@ pub struct Kind {
 }
 
 /// Pods.
-pub const POD: Kind = Kind { kind: "Pod", plural: "Pods", namespaced: true };
+pub const POD: Kind = Kind {
+    kind: "Pod",
+    plural: "Pods",
+    namespaced: true,
+};
 /// Services.
-pub const SERVICE: Kind = Kind { kind: "Service", plural: "Services", namespaced: true };
+pub const SERVICE: Kind = Kind {
+    kind: "Service",
+    plural: "Services",
+    namespaced: true,
+};
 /// Nodes.
-pub const NODE: Kind = Kind { kind: "Node", plural: "Nodes", namespaced: false };
+pub const NODE: Kind = Kind {
+    kind: "Node",
+    plural: "Nodes",
+    namespaced: false,
+};
 /// Namespaces.
-pub const NAMESPACE: Kind = Kind { kind: "Namespace", plural: "Namespaces", namespaced: false };
+pub const NAMESPACE: Kind = Kind {
+    kind: "Namespace",
+    plural: "Namespaces",
+    namespaced: false,
+};
 /// All of them.
 pub const KINDS: [Kind; 4] = [POD, SERVICE, NODE, NAMESPACE];
 
@@ -105,7 +121,10 @@ pub fn merge(base: Value, over: Value) -> Value {
 
 /// The text at a JSON pointer, or "".
 pub fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    value
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 /// metadata.name.
@@ -119,7 +138,9 @@ pub fn name(object: &Value) -> &str {
 /// When there is none.
 pub fn revision(object: &Value) -> u64 {
     let version = text(object, "/metadata/resourceVersion");
-    version.parse().unwrap_or_else(|_| panic!("no resourceVersion in {object}"))
+    version
+        .parse()
+        .unwrap_or_else(|_| panic!("no resourceVersion in {object}"))
 }
 
 /// The names of a list's items.
@@ -127,5 +148,10 @@ pub fn revision(object: &Value) -> u64 {
 /// # Panics
 /// When it is no list.
 pub fn names(list: &Value) -> Vec<&str> {
-    list["items"].as_array().expect("a list has items").iter().map(name).collect()
+    list["items"]
+        .as_array()
+        .expect("a list has items")
+        .iter()
+        .map(name)
+        .collect()
 }

@@ -33,13 +33,23 @@ pub fn binary() -> &'static Path {
         }
         // target/<profile>/deps/<test>
         let test = env::current_exe().expect("a test knows its own path");
-        let profile = test.parent().and_then(Path::parent).expect("a test is in target/*/deps");
+        let profile = test
+            .parent()
+            .and_then(Path::parent)
+            .expect("a test is in target/*/deps");
         let target = profile.parent().expect("a profile is in the target folder");
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = std::process::Command::new(cargo);
         build
             .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-            .args(["build", "--quiet", "--package", "k8shost-server", "--bin", "k8shost"])
+            .args([
+                "build",
+                "--quiet",
+                "--package",
+                "k8shost-server",
+                "--bin",
+                "k8shost",
+            ])
             .arg("--target-dir")
             .arg(target);
         if profile.file_name() == Some(OsStr::new("release")) {
@@ -81,7 +91,9 @@ pub struct Output {
 pub async fn run<S: AsRef<OsStr>>(args: &[S], env: &[(&str, &str)], folder: &Path) -> Output {
     let mut command = command(args);
     command.envs(env.iter().copied()).current_dir(folder);
-    let output = within("the end of the process", command.output()).await.expect("it can be started");
+    let output = within("the end of the process", command.output())
+        .await
+        .expect("it can be started");
     Output {
         status: output.status,
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -132,7 +144,10 @@ impl Server {
         Self {
             folder: TempDir::with_prefix("k8shost-test-").expect("a folder can be made"),
             args: args.iter().map(|a| (*a).to_owned()).collect(),
-            env: env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            env: env
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+                .collect(),
             running: None,
             starts: 0,
         }
@@ -194,7 +209,12 @@ impl Server {
             Ok(lines) => lines.iter().find(|line| line.starts_with(start)).cloned(),
             Err(_) => None,
         }
-        .unwrap_or_else(|| panic!("the server ended without '{start}'; its log:\n{}", self.log()))
+        .unwrap_or_else(|| {
+            panic!(
+                "the server ended without '{start}'; its log:\n{}",
+                self.log()
+            )
+        })
     }
 
     /// What it has printed so far.
@@ -221,8 +241,13 @@ impl Server {
     /// When it does not run, or has not said so yet.
     pub fn address(&self) -> SocketAddr {
         let lines = self.running().lines.borrow();
-        let address = lines.iter().find_map(|line| line.strip_prefix("listening on http://"));
-        address.expect("the server listens").parse().expect("an address and a port")
+        let address = lines
+            .iter()
+            .find_map(|line| line.strip_prefix("listening on http://"));
+        address
+            .expect("the server listens")
+            .parse()
+            .expect("an address and a port")
     }
 
     /// A client of the default tenant.
@@ -235,11 +260,17 @@ impl Server {
     /// # Panics
     /// When it does not run.
     pub fn pid(&self) -> u32 {
-        self.running().child.id().expect("the process has not been waited for")
+        self.running()
+            .child
+            .id()
+            .expect("the process has not been waited for")
     }
 
     fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw).expect("a process has a pid");
+        let pid = i32::try_from(self.pid())
+            .ok()
+            .and_then(Pid::from_raw)
+            .expect("a process has a pid");
         kill_process(pid, signal).expect("our own process can be signalled");
     }
 
@@ -260,7 +291,9 @@ impl Server {
     /// When it does not end.
     pub async fn ended(&mut self) -> ExitStatus {
         let mut running = self.running.take().expect("the server runs");
-        within("the end of the server", running.child.wait()).await.expect("it can be waited for")
+        within("the end of the server", running.child.wait())
+            .await
+            .expect("it can be waited for")
     }
 
     /// Stops it with SIGTERM, and starts it again.
@@ -270,7 +303,11 @@ impl Server {
     pub async fn restart(&mut self) {
         self.terminate();
         let status = self.ended().await;
-        assert!(status.success(), "the server stopped badly: {status}; its log:\n{}", self.log());
+        assert!(
+            status.success(),
+            "the server stopped badly: {status}; its log:\n{}",
+            self.log()
+        );
         self.launch().await;
     }
 }

@@ -27,9 +27,16 @@ pub struct Answer {
 impl Answer {
     async fn read(response: http::Response<Incoming>) -> Self {
         let (head, body) = response.into_parts();
-        let body = within("the end of the answer", body.collect()).await.expect("a whole answer");
+        let body = within("the end of the answer", body.collect())
+            .await
+            .expect("a whole answer");
         let trailers = body.trailers().cloned().unwrap_or_default();
-        Self { status: head.status, headers: head.headers, body: body.to_bytes(), trailers }
+        Self {
+            status: head.status,
+            headers: head.headers,
+            body: body.to_bytes(),
+            trailers,
+        }
     }
 
     /// The gRPC status, from the trailers or from the head.
@@ -37,8 +44,13 @@ impl Answer {
     /// # Panics
     /// When there is none.
     pub fn grpc_status(&self) -> i32 {
-        let status = self.trailers.get("grpc-status").or_else(|| self.headers.get("grpc-status"));
-        let status = status.and_then(|s| s.to_str().ok()).and_then(|s| s.parse().ok());
+        let status = self
+            .trailers
+            .get("grpc-status")
+            .or_else(|| self.headers.get("grpc-status"));
+        let status = status
+            .and_then(|s| s.to_str().ok())
+            .and_then(|s| s.parse().ok());
         status.unwrap_or_else(|| panic!("no grpc-status in {self:?}"))
     }
 
@@ -53,13 +65,22 @@ impl Answer {
 /// # Panics
 /// When the connection fails.
 pub async fn http1(address: SocketAddr, request: http::request::Builder, body: Bytes) -> Answer {
-    let stream = TcpStream::connect(address).await.expect("the server accepts");
+    let stream = TcpStream::connect(address)
+        .await
+        .expect("the server accepts");
     let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream));
     let (mut sender, connection) = handshake.await.expect("an HTTP/1.1 connection");
     tokio::spawn(connection);
-    let request = request.header("host", address.to_string()).body(Full::new(body));
+    let request = request
+        .header("host", address.to_string())
+        .body(Full::new(body));
     let request: Request<Full<Bytes>> = request.expect("a request");
-    Answer::read(within("an answer", sender.send_request(request)).await.expect("an answer")).await
+    Answer::read(
+        within("an answer", sender.send_request(request))
+            .await
+            .expect("an answer"),
+    )
+    .await
 }
 
 /// A request over HTTP/2, on a connection of its own; the path is completed to a URI.
@@ -72,7 +93,9 @@ pub async fn http2(
     headers: &[(&str, &str)],
     body: Bytes,
 ) -> Answer {
-    let stream = TcpStream::connect(address).await.expect("the server accepts");
+    let stream = TcpStream::connect(address)
+        .await
+        .expect("the server accepts");
     let handshake =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
     let (mut sender, connection) = handshake.await.expect("an HTTP/2 connection");
@@ -82,7 +105,12 @@ pub async fn http2(
         request = request.header(*key, *value);
     }
     let request: Request<Full<Bytes>> = request.body(Full::new(body)).expect("a request");
-    Answer::read(within("an answer", sender.send_request(request)).await.expect("an answer")).await
+    Answer::read(
+        within("an answer", sender.send_request(request))
+            .await
+            .expect("an answer"),
+    )
+    .await
 }
 
 /// A message as gRPC frames it.

@@ -56,15 +56,26 @@ fn is_unknown(status: &Status) -> bool {
 }
 
 fn with_value(name: &str, value: u64) -> Value {
-    merge(pod(name), json!({"metadata": {"annotations": {"value": value.to_string()}}}))
+    merge(
+        pod(name),
+        json!({"metadata": {"annotations": {"value": value.to_string()}}}),
+    )
 }
 
 fn value_of(object: &Value) -> u64 {
-    text(object, "/metadata/annotations/value").parse().expect("each pod has its value")
+    text(object, "/metadata/annotations/value")
+        .parse()
+        .expect("each pod has its value")
 }
 
 /// Writes until the server is gone.
-async fn write(writer: usize, client: Client, mut model: Model, mut random: Random, stop: Arc<AtomicBool>) -> Model {
+async fn write(
+    writer: usize,
+    client: Client,
+    mut model: Model,
+    mut random: Random,
+    stop: Arc<AtomicBool>,
+) -> Model {
     while !stop.load(Ordering::Relaxed) {
         let done = match random.below(10) {
             0..=1 => generate(writer, &client, &mut model).await,
@@ -82,28 +93,50 @@ async fn write(writer: usize, client: Client, mut model: Model, mut random: Rand
 async fn generate(writer: usize, client: &Client, model: &mut Model) -> Result<(), ()> {
     model.next += 1;
     let token = format!("w{writer}-t{}", model.next);
-    let object = merge(with_value("x", 0), json!({"metadata": {"name": null, "generateName": "g-", "labels": {"token": token}}}));
+    let object = merge(
+        with_value("x", 0),
+        json!({"metadata": {"name": null, "generateName": "g-", "labels": {"token": token}}}),
+    );
     model.tokens.insert(token.clone(), false);
-    let made = client.create(POD, object).await.map_err(|status| assert!(is_unknown(&status), "{status}"))?;
+    let made = client
+        .create(POD, object)
+        .await
+        .map_err(|status| assert!(is_unknown(&status), "{status}"))?;
     model.tokens.insert(token, true);
-    model.acknowledged.insert(revision(&made), name(&made).to_owned());
+    model
+        .acknowledged
+        .insert(revision(&made), name(&made).to_owned());
     model.writes += 1;
     Ok(())
 }
 
 /// Writes that must be refused, with a value that must never be seen.
-async fn poison(writer: usize, client: &Client, model: &mut Model, random: &mut Random) -> Result<(), ()> {
+async fn poison(
+    writer: usize,
+    client: &Client,
+    model: &mut Model,
+    random: &mut Random,
+) -> Result<(), ()> {
     let name = format!("w{writer}-p{}", random.below(20));
-    let Some(known) = model.pods.get(&name).filter(|k| k.unknown.is_none()) else { return Ok(()) };
+    let Some(known) = model.pods.get(&name).filter(|k| k.unknown.is_none()) else {
+        return Ok(());
+    };
     let refused = if known.value.is_some() {
         let stale = json!({"metadata": {"resourceVersion": (known.revision - 1).to_string()}});
         let created = client.create(POD, with_value(&name, u64::MAX)).await;
-        let updated = client.update(POD, merge(with_value(&name, u64::MAX), stale)).await;
+        let updated = client
+            .update(POD, merge(with_value(&name, u64::MAX), stale))
+            .await;
         [created, updated]
     } else {
         let uid = json!({"metadata": {"resourceVersion": "1"}});
-        let updated = client.update(POD, merge(with_value(&name, u64::MAX), uid)).await;
-        [updated, client.update(POD, with_value(&name, u64::MAX)).await]
+        let updated = client
+            .update(POD, merge(with_value(&name, u64::MAX), uid))
+            .await;
+        [
+            updated,
+            client.update(POD, with_value(&name, u64::MAX)).await,
+        ]
     };
     for answer in refused {
         match answer {
@@ -116,13 +149,21 @@ async fn poison(writer: usize, client: &Client, model: &mut Model, random: &mut 
 }
 
 /// Creates, updates or deletes one of the writer's pods.
-async fn change(writer: usize, client: &Client, model: &mut Model, random: &mut Random) -> Result<(), ()> {
+async fn change(
+    writer: usize,
+    client: &Client,
+    model: &mut Model,
+    random: &mut Random,
+) -> Result<(), ()> {
     let name = format!("w{writer}-p{}", random.below(20));
     model.next += 1;
     let value = model.next;
     let known = model.pods.entry(name.clone()).or_default();
     let (sent, answer) = match known.value {
-        None => (Unknown::Write(value), client.create(POD, with_value(&name, value)).await),
+        None => (
+            Unknown::Write(value),
+            client.create(POD, with_value(&name, value)).await,
+        ),
         Some(_) if random.one_in(3) => (Unknown::Delete, client.delete(POD, "", &name).await),
         Some(_) => {
             let version = json!({"metadata": {"resourceVersion": known.revision.to_string()}});
@@ -161,7 +202,10 @@ fn verify(model: &mut Model, found: &BTreeMap<String, Value>) {
                 Some(Unknown::Delete) => actual.is_none(),
                 None => false,
             };
-        assert!(fits, "{name}: the server has {actual:?}, and was told {known:?}");
+        assert!(
+            fits,
+            "{name}: the server has {actual:?}, and was told {known:?}"
+        );
         if actual == known.value && known.value.is_some() && known.unknown.is_none() {
             assert_eq!(revision(&found[name]), known.revision, "{name}");
         }
@@ -179,7 +223,10 @@ fn verify(model: &mut Model, found: &BTreeMap<String, Value>) {
     for (token, acknowledged) in &model.tokens {
         let count = counts.get(token.as_str()).copied().unwrap_or(0);
         assert!(count <= 1, "{token} was created {count} times");
-        assert!(count == 1 || !acknowledged, "{token} was acknowledged and is gone");
+        assert!(
+            count == 1 || !acknowledged,
+            "{token} was acknowledged and is gone"
+        );
     }
 }
 
@@ -188,7 +235,10 @@ async fn all(client: &Client) -> (BTreeMap<String, Value>, u64) {
     let mut found = BTreeMap::new();
     let mut token = String::new();
     loop {
-        let page = client.list(POD, json!({"limit": 500, "continueToken": token})).await.expect("a page");
+        let page = client
+            .list(POD, json!({"limit": 500, "continueToken": token}))
+            .await
+            .expect("a page");
         for object in page["items"].as_array().expect("items") {
             let twice = found.insert(name(object).to_owned(), object.clone());
             assert!(twice.is_none(), "{} is listed twice", name(object));
@@ -202,12 +252,19 @@ async fn all(client: &Client) -> (BTreeMap<String, Value>, u64) {
 
 /// Every revision since the last look, once each, and the acknowledged ones with their names.
 async fn history(client: &Client, from: u64, to: u64, acknowledged: &BTreeMap<u64, String>) {
-    let mut watch = client.watch(POD, json!({"resourceVersion": from.to_string()})).await.expect("a watch");
+    let mut watch = client
+        .watch(POD, json!({"resourceVersion": from.to_string()}))
+        .await
+        .expect("a watch");
     let mut last = from;
     while last < to {
         let event = watch.event().await;
         let at = revision(&event.object);
-        assert_eq!(at, last + 1, "only pods are written: no revision is left out or comes twice");
+        assert_eq!(
+            at,
+            last + 1,
+            "only pods are written: no revision is left out or comes twice"
+        );
         if let Some(expected) = acknowledged.get(&at) {
             assert_eq!(name(&event.object), expected, "at revision {at}");
         }
@@ -219,7 +276,8 @@ async fn history(client: &Client, from: u64, to: u64, acknowledged: &BTreeMap<u6
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_and_nothing_happens_twice() {
-    let kills: usize = std::env::var("K8SHOST_TEST_KILLS").map_or(15, |text| text.parse().expect("a number of kills"));
+    let kills: usize = std::env::var("K8SHOST_TEST_KILLS")
+        .map_or(15, |text| text.parse().expect("a number of kills"));
     let seed = Random::seed("K8SHOST_TEST_SEED");
     eprintln!("{kills} kills, seed {seed}");
     let mut random = Random::new(seed);
@@ -233,14 +291,23 @@ async fn nothing_acknowledged_is_lost_and_nothing_happens_twice() {
         for (writer, model) in models.drain(..).enumerate() {
             let client = server.client().await;
             let random = Random::new(random.next());
-            tasks.push(tokio::spawn(write(writer, client, model, random, stop.clone())));
+            tasks.push(tokio::spawn(write(
+                writer,
+                client,
+                model,
+                random,
+                stop.clone(),
+            )));
         }
         // The moment of the kill, not a wait for a result.
         tokio::time::sleep(Duration::from_micros(random.below(400_000))).await;
         server.kill().await;
         stop.store(true, Ordering::Relaxed);
         for task in tasks {
-            models.push(task.await.unwrap_or_else(|e| panic!("kill {kill}, seed {seed}: {e}")));
+            models.push(
+                task.await
+                    .unwrap_or_else(|e| panic!("kill {kill}, seed {seed}: {e}")),
+            );
         }
         // Sometimes it is killed again while it starts.
         while random.one_in(4) {

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use k8shost_tests::{
-    Client, KINDS, Method, NODE, POD, Random, SERVICE, Server, merge, methods, name, node, pod, reason,
-    refused, within,
+    Client, KINDS, Method, NODE, POD, Random, SERVICE, Server, merge, methods, name, node, pod,
+    reason, refused, within,
 };
 use serde_json::{Value, json};
 use tonic::{Code, Status};
@@ -14,7 +14,10 @@ async fn assert_alive(server: &Server, pid: u32) {
     let client = server.client().await;
     let alive = client.create(POD, json!({"metadata": {"generateName": "alive-"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}));
     let alive = alive.await.expect("the server goes on");
-    client.get(POD, "", name(&alive)).await.expect("the server goes on");
+    client
+        .get(POD, "", name(&alive))
+        .await
+        .expect("the server goes on");
     let log = server.log();
     assert!(!log.contains("panicked"), "a panic: {log}");
 }
@@ -57,7 +60,13 @@ async fn random_bytes_to_every_method() {
         for round in 0..60 {
             let len = [0, 1, 7, 40, 3_000][random.below(5) as usize];
             let message = random.bytes(len).into();
-            poke(&client, &method, message, &format!("seed {seed} round {round}")).await;
+            poke(
+                &client,
+                &method,
+                message,
+                &format!("seed {seed} round {round}"),
+            )
+            .await;
         }
     }
     assert_alive(&server, pid).await;
@@ -91,7 +100,13 @@ async fn damaged_requests_to_every_method() {
                     _ => bytes.insert(at, random.next() as u8),
                 }
             }
-            poke(&client, &method, bytes.into(), &format!("seed {seed} round {round}")).await;
+            poke(
+                &client,
+                &method,
+                bytes.into(),
+                &format!("seed {seed} round {round}"),
+            )
+            .await;
         }
     }
     assert_alive(&server, pid).await;
@@ -104,12 +119,31 @@ async fn names_that_are_no_names() {
     let long = "a".repeat(254);
     let longer = "a".repeat(1 << 20);
     let wrong = [
-        long.as_str(), &longer, "", ".", "..", "a/b", "a/../b", "@log", "@floor", "a@b", "a b", "ä",
-        "\u{0}", "a\u{0}b", "\u{202e}", "A", "%2e", "a\nb",
+        long.as_str(),
+        &longer,
+        "",
+        ".",
+        "..",
+        "a/b",
+        "a/../b",
+        "@log",
+        "@floor",
+        "a@b",
+        "a b",
+        "ä",
+        "\u{0}",
+        "a\u{0}b",
+        "\u{202e}",
+        "A",
+        "%2e",
+        "a\nb",
     ];
     for kind in KINDS {
         for name in wrong {
-            let status = client.create(kind, kind.object(name)).await.expect_err(name);
+            let status = client
+                .create(kind, kind.object(name))
+                .await
+                .expect_err(name);
             assert_eq!(status.code(), Code::InvalidArgument, "{name:?}: {status:?}");
             for answer in [
                 client.get(kind, "", name).await,
@@ -119,7 +153,11 @@ async fn names_that_are_no_names() {
             ] {
                 if let Err(status) = answer {
                     assert_typed(&format!("{name:?}"), &status);
-                    assert!(status.message().len() < 8_192, "a message of {} bytes", status.message().len());
+                    assert!(
+                        status.message().len() < 8_192,
+                        "a message of {} bytes",
+                        status.message().len()
+                    );
                 } else {
                     assert!(name.is_empty() || !kind.namespaced, "{name:?} was found");
                 }
@@ -142,14 +180,23 @@ async fn objects_that_are_too_large() {
     let (pid, client) = (server.pid(), server.client().await);
     let env = |bytes: usize| {
         let env = json!([{"name": "BIG", "value": "x".repeat(bytes)}]);
-        merge(pod("big"), json!({"spec": {"containers": [{"name": "c", "image": "i", "env": env}]}}))
+        merge(
+            pod("big"),
+            json!({"spec": {"containers": [{"name": "c", "image": "i", "env": env}]}}),
+        )
     };
-    let status = refused(client.create(POD, env(1_678_000)).await, Code::ResourceExhausted);
+    let status = refused(
+        client.create(POD, env(1_678_000)).await,
+        Code::ResourceExhausted,
+    );
     assert_eq!(reason(&status), "RequestEntityTooLarge");
     client.create(POD, env(1_400_000)).await.unwrap();
     // It does not grow beyond the limit either.
     let made = client.get(POD, "", "big").await.unwrap();
-    let grown = merge(made, json!({"metadata": {"annotations": {"a": "x".repeat(250_000)}}}));
+    let grown = merge(
+        made,
+        json!({"metadata": {"annotations": {"a": "x".repeat(250_000)}}}),
+    );
     refused(client.update(POD, grown).await, Code::ResourceExhausted);
     client.delete(POD, "", "big").await.unwrap();
     assert_alive(&server, pid).await;
@@ -160,23 +207,47 @@ async fn maps_and_lists_that_are_huge() {
     let server = Server::start().await;
     let (pid, client) = (server.pid(), server.client().await);
     let labels = |count: usize| -> Value {
-        (0..count).map(|n| (format!("label-{n}"), json!(n.to_string()))).collect::<serde_json::Map<_, _>>().into()
+        (0..count)
+            .map(|n| (format!("label-{n}"), json!(n.to_string())))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
     };
     let many = merge(pod("many"), json!({"metadata": {"labels": labels(20_000)}}));
     match client.create(POD, many).await {
-        Ok(made) => assert_eq!(made["metadata"]["labels"].as_object().unwrap().len(), 20_000),
+        Ok(made) => assert_eq!(
+            made["metadata"]["labels"].as_object().unwrap().len(),
+            20_000
+        ),
         Err(status) => assert_typed("20,000 labels", &status),
     }
-    let annotations = merge(pod("annotated"), json!({"metadata": {"annotations": labels(20_000)}}));
+    let annotations = merge(
+        pod("annotated"),
+        json!({"metadata": {"annotations": labels(20_000)}}),
+    );
     refused(client.create(POD, annotations).await, Code::InvalidArgument);
-    let containers: Vec<Value> = (0..2_000).map(|n| json!({"name": format!("c{n}"), "image": "i"})).collect();
-    match client.create(POD, merge(pod("wide"), json!({"spec": {"containers": containers}}))).await {
+    let containers: Vec<Value> = (0..2_000)
+        .map(|n| json!({"name": format!("c{n}"), "image": "i"}))
+        .collect();
+    match client
+        .create(
+            POD,
+            merge(pod("wide"), json!({"spec": {"containers": containers}})),
+        )
+        .await
+    {
         Ok(made) => assert_eq!(made["spec"]["containers"].as_array().unwrap().len(), 2_000),
         Err(status) => assert_typed("2,000 containers", &status),
     }
-    let ports: Vec<Value> = (1..60_000).map(|p| json!({"name": format!("p{p}"), "port": p})).collect();
+    let ports: Vec<Value> = (1..60_000)
+        .map(|p| json!({"name": format!("p{p}"), "port": p}))
+        .collect();
     let service = json!({"metadata": {"name": "wide"}, "spec": {"ports": ports}});
-    match within("a service with 60,000 ports", client.create(SERVICE, service)).await {
+    match within(
+        "a service with 60,000 ports",
+        client.create(SERVICE, service),
+    )
+    .await
+    {
         Ok(_) => {}
         Err(status) => assert_typed("60,000 ports", &status),
     }
@@ -211,10 +282,16 @@ async fn values_that_are_deep() {
             tree = json!({"f:d": tree});
         }
         let fields = json!([{"manager": "m", "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": tree}]);
-        let object = merge(pod(&format!("deep-{depth}")), json!({"metadata": {"managedFields": fields}}));
+        let object = merge(
+            pod(&format!("deep-{depth}")),
+            json!({"metadata": {"managedFields": fields}}),
+        );
         match client.create(POD, object).await {
             Ok(made) => {
-                let read = client.get(POD, "", name(&made)).await.expect("what was taken can be read");
+                let read = client
+                    .get(POD, "", name(&made))
+                    .await
+                    .expect("what was taken can be read");
                 assert_eq!(read, made);
             }
             Err(status) => assert_typed(&format!("depth {depth}"), &status),
@@ -224,8 +301,18 @@ async fn values_that_are_deep() {
     for depth in [10, 100, 1_000, 10_000, 100_000] {
         for field in 1..16 {
             let message: Bytes = nested(field, depth, b"").into();
-            for method in ["PodService/CreatePod", "ServiceService/CreateService", "NodeService/Heartbeat"] {
-                poke(&client, &Method::named(method), message.clone(), &format!("depth {depth}")).await;
+            for method in [
+                "PodService/CreatePod",
+                "ServiceService/CreateService",
+                "NodeService/Heartbeat",
+            ] {
+                poke(
+                    &client,
+                    &Method::named(method),
+                    message.clone(),
+                    &format!("depth {depth}"),
+                )
+                .await;
             }
         }
     }
@@ -240,8 +327,15 @@ async fn values_that_are_deep() {
         let metadata = nested(3, 1, &nested(1, 1, b"deep"));
         let service = nested(1, 1, &[metadata, spec].concat());
         let method = Method::named("ServiceService/CreateService");
-        let status = client.send(&method, service.into()).await.expect_err("a port is a number or a name");
-        assert_eq!(status.code(), Code::InvalidArgument, "depth {depth}: {status:?}");
+        let status = client
+            .send(&method, service.into())
+            .await
+            .expect_err("a port is a number or a name");
+        assert_eq!(
+            status.code(),
+            Code::InvalidArgument,
+            "depth {depth}: {status:?}"
+        );
     }
     assert_alive(&server, pid).await;
 }
@@ -265,23 +359,71 @@ async fn numbers_at_their_ends() {
             assert_typed("grace period", &status);
         }
         let own = json!({"spec": {"terminationGracePeriodSeconds": number, "activeDeadlineSeconds": number}});
-        if let Err(status) = client.create(POD, merge(json!({"metadata": {"generateName": "n-"}}), merge(merge(pod(""), json!({"metadata": {"name": null, "generateName": "n-"}})), own))).await {
+        if let Err(status) = client
+            .create(
+                POD,
+                merge(
+                    json!({"metadata": {"generateName": "n-"}}),
+                    merge(
+                        merge(
+                            pod(""),
+                            json!({"metadata": {"name": null, "generateName": "n-"}}),
+                        ),
+                        own,
+                    ),
+                ),
+            )
+            .await
+        {
             assert_typed("periods", &status);
         }
     }
-    for version in ["18446744073709551615", "18446744073709551616", "-1", "+1", " 1", "1e3", "0x10", "９"] {
+    for version in [
+        "18446744073709551615",
+        "18446744073709551616",
+        "-1",
+        "+1",
+        " 1",
+        "1e3",
+        "0x10",
+        "９",
+    ] {
         for answer in [
-            client.list(POD, json!({"resourceVersion": version})).await.map(|_| ()),
-            client.watch(POD, json!({"resourceVersion": version})).await.map(|_| ()),
-            client.update(POD, merge(pod("target"), json!({"metadata": {"resourceVersion": version}}))).await.map(|_| ()),
+            client
+                .list(POD, json!({"resourceVersion": version}))
+                .await
+                .map(|_| ()),
+            client
+                .watch(POD, json!({"resourceVersion": version}))
+                .await
+                .map(|_| ()),
+            client
+                .update(
+                    POD,
+                    merge(
+                        pod("target"),
+                        json!({"metadata": {"resourceVersion": version}}),
+                    ),
+                )
+                .await
+                .map(|_| ()),
         ] {
             if let Err(status) = answer {
                 assert_typed(version, &status);
             }
         }
     }
-    for quantity in ["99999999999999999999999999Ei", "1e999999999", "-1", "0.0000000001n", &"9".repeat(100_000)] {
-        let object = merge(pod("q"), json!({"spec": {"containers": [{"name": "c", "image": "i", "resources": {"limits": {"cpu": quantity}}}]}}));
+    for quantity in [
+        "99999999999999999999999999Ei",
+        "1e999999999",
+        "-1",
+        "0.0000000001n",
+        &"9".repeat(100_000),
+    ] {
+        let object = merge(
+            pod("q"),
+            json!({"spec": {"containers": [{"name": "c", "image": "i", "resources": {"limits": {"cpu": quantity}}}]}}),
+        );
         match client.create(POD, object).await {
             Ok(_) => {
                 client.delete(POD, "", "q").await.unwrap();
@@ -300,9 +442,29 @@ async fn selectors_and_tokens_without_sense() {
     let seed = Random::seed("K8SHOST_TEST_SEED");
     eprintln!("seed {seed}");
     let mut random = Random::new(seed);
-    let words = ["a", "in", "notin", "(", ")", ",", "=", "!=", "!", ">", "<", " ", "é", "\u{0}", "x/y", "metadata.name", "\\"];
+    let words = [
+        "a",
+        "in",
+        "notin",
+        "(",
+        ")",
+        ",",
+        "=",
+        "!=",
+        "!",
+        ">",
+        "<",
+        " ",
+        "é",
+        "\u{0}",
+        "x/y",
+        "metadata.name",
+        "\\",
+    ];
     for _ in 0..300 {
-        let selector: String = (0..random.below(12)).map(|_| *random.pick(&words)).collect();
+        let selector: String = (0..random.below(12))
+            .map(|_| *random.pick(&words))
+            .collect();
         for field in ["labelSelector", "fieldSelector", "continueToken"] {
             if let Err(status) = client.list(POD, json!({field: selector})).await {
                 assert_typed(&selector, &status);
@@ -310,7 +472,12 @@ async fn selectors_and_tokens_without_sense() {
         }
     }
     let long = format!("a in ({})", "b,".repeat(500_000));
-    for selector in [long, "(".repeat(1_000_000), "a=b,".repeat(200_000), "!".repeat(1_000_000)] {
+    for selector in [
+        long,
+        "(".repeat(1_000_000),
+        "a=b,".repeat(200_000),
+        "!".repeat(1_000_000),
+    ] {
         if let Err(status) = client.list(POD, json!({"labelSelector": selector})).await {
             assert_typed("a long selector", &status);
         }
@@ -343,12 +510,18 @@ async fn what_is_not_http() {
         inputs.push([preface.as_slice(), &random.bytes(500)].concat());
     }
     for input in inputs {
-        let mut stream = tokio::net::TcpStream::connect(server.address()).await.unwrap();
+        let mut stream = tokio::net::TcpStream::connect(server.address())
+            .await
+            .unwrap();
         // The server may hang up while we still write.
         let _ = stream.write_all(&input).await;
         let _ = stream.shutdown().await;
         let mut answer = Vec::new();
-        let _ = within("the end of a bad connection", stream.read_to_end(&mut answer)).await;
+        let _ = within(
+            "the end of a bad connection",
+            stream.read_to_end(&mut answer),
+        )
+        .await;
     }
     assert_alive(&server, pid).await;
 }

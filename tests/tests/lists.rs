@@ -1,8 +1,8 @@
 //! Lists: selectors, pages of one snapshot, and which revision they show.
 
 use k8shost_tests::{
-    Client, NAMESPACE, NODE, POD, SERVICE, Server, merge, names, namespace, node, pod, reason, refused,
-    revision, service, text, until, violations,
+    Client, NAMESPACE, NODE, POD, SERVICE, Server, merge, names, namespace, node, pod, reason,
+    refused, revision, service, text, until, violations,
 };
 use serde_json::{Value, json};
 use tonic::Code;
@@ -13,7 +13,10 @@ async fn pods(client: &Client, count: usize) -> Vec<Value> {
     let mut made = Vec::new();
     for n in 0..count {
         let labels = json!({"n": n.to_string(), "even": (n % 2 == 0).to_string()});
-        let object = merge(pod(&format!("p{n}")), json!({"metadata": {"labels": labels}}));
+        let object = merge(
+            pod(&format!("p{n}")),
+            json!({"metadata": {"labels": labels}}),
+        );
         made.push(client.create(POD, object).await.unwrap());
     }
     made
@@ -43,7 +46,10 @@ async fn label_selectors_select() {
         ("nobody=has", vec![]),
         ("", vec!["p0", "p1", "p2", "p3", "plain"]),
     ] {
-        let list = client.list(POD, json!({"labelSelector": selector})).await.unwrap();
+        let list = client
+            .list(POD, json!({"labelSelector": selector}))
+            .await
+            .unwrap();
         assert_eq!(names(&list), expected, "{selector}");
     }
     for wrong in ["((", "a b=c", "n=x=y", "n in (", "=x", "a=-", "é=1"] {
@@ -58,10 +64,25 @@ async fn field_selectors_select() {
     let server = Server::start().await;
     let client = server.client().await;
     client.create(POD, pod("free")).await.unwrap();
-    let bound = merge(pod("bound"), json!({"spec": {"nodeName": "n1", "restartPolicy": "Never"}}));
+    let bound = merge(
+        pod("bound"),
+        json!({"spec": {"nodeName": "n1", "restartPolicy": "Never"}}),
+    );
     let bound = client.create(POD, bound).await.unwrap();
-    client.update_status(POD, merge(bound, json!({"status": {"phase": "Running", "podIP": "10.0.0.9"}}))).await.unwrap();
-    let other = merge(pod("other"), json!({"metadata": {"namespace": "kube-public"}, "spec": {"hostNetwork": true}}));
+    client
+        .update_status(
+            POD,
+            merge(
+                bound,
+                json!({"status": {"phase": "Running", "podIP": "10.0.0.9"}}),
+            ),
+        )
+        .await
+        .unwrap();
+    let other = merge(
+        pod("other"),
+        json!({"metadata": {"namespace": "kube-public"}, "spec": {"hostNetwork": true}}),
+    );
     client.create(POD, other).await.unwrap();
     for (selector, expected) in [
         ("metadata.name=free", vec!["free"]),
@@ -70,33 +91,63 @@ async fn field_selectors_select() {
         ("spec.nodeName=n1", vec!["bound"]),
         ("spec.nodeName=", vec!["free", "other"]),
         ("status.phase=Running", vec!["bound"]),
-        ("status.phase!=Running,metadata.namespace=default", vec!["free"]),
+        (
+            "status.phase!=Running,metadata.namespace=default",
+            vec!["free"],
+        ),
         ("status.podIP=10.0.0.9", vec!["bound"]),
         ("spec.restartPolicy=Never", vec!["bound"]),
-        ("spec.schedulerName=default-scheduler", vec!["bound", "free", "other"]),
+        (
+            "spec.schedulerName=default-scheduler",
+            vec!["bound", "free", "other"],
+        ),
         ("spec.hostNetwork=true", vec!["other"]),
     ] {
-        let list = client.list(POD, json!({"fieldSelector": selector})).await.unwrap();
+        let list = client
+            .list(POD, json!({"fieldSelector": selector}))
+            .await
+            .unwrap();
         assert_eq!(names(&list), expected, "{selector}");
     }
     for wrong in ["spec.nope=1", "x", "metadata.labels.a=b"] {
-        refused(client.list(POD, json!({"fieldSelector": wrong})).await, Code::InvalidArgument);
+        refused(
+            client.list(POD, json!({"fieldSelector": wrong})).await,
+            Code::InvalidArgument,
+        );
     }
 
     client.create(NODE, node("n1")).await.unwrap();
-    client.create(SERVICE, merge(service("web"), json!({"spec": {"clusterIP": "10.96.1.1"}}))).await.unwrap();
+    client
+        .create(
+            SERVICE,
+            merge(service("web"), json!({"spec": {"clusterIP": "10.96.1.1"}})),
+        )
+        .await
+        .unwrap();
     for (kind, selector, expected) in [
         (NODE, "metadata.name=n1", vec!["n1"]),
         (NODE, "spec.unschedulable=true", vec![]),
         (NODE, "spec.unschedulable=false", vec!["n1"]),
         (SERVICE, "spec.clusterIP=10.96.1.1", vec!["web"]),
         (SERVICE, "spec.type=NodePort", vec![]),
-        (NAMESPACE, "status.phase=Active,metadata.name=default", vec!["default"]),
+        (
+            NAMESPACE,
+            "status.phase=Active,metadata.name=default",
+            vec!["default"],
+        ),
     ] {
-        let list = client.list(kind, json!({"fieldSelector": selector})).await.unwrap();
+        let list = client
+            .list(kind, json!({"fieldSelector": selector}))
+            .await
+            .unwrap();
         assert_eq!(names(&list), expected, "{selector}");
     }
-    refused(client.list(NODE, json!({"fieldSelector": "spec.nodeName=a"})).await, Code::InvalidArgument);
+    refused(
+        client
+            .list(NODE, json!({"fieldSelector": "spec.nodeName=a"}))
+            .await,
+        Code::InvalidArgument,
+    );
 }
 
 #[tokio::test]
@@ -105,7 +156,13 @@ async fn no_namespace_means_all() {
     let client = server.client().await;
     client.create(NAMESPACE, namespace("team")).await.unwrap();
     client.create(POD, pod("b")).await.unwrap();
-    client.create(POD, merge(pod("a"), json!({"metadata": {"namespace": "team"}}))).await.unwrap();
+    client
+        .create(
+            POD,
+            merge(pod("a"), json!({"metadata": {"namespace": "team"}})),
+        )
+        .await
+        .unwrap();
     for (request, expected) in [
         (json!({}), vec!["b", "a"]),
         (json!({"namespace": "team"}), vec!["a"]),
@@ -131,12 +188,18 @@ async fn pages_show_one_snapshot_while_others_write() {
         page += 1;
         client.create(POD, pod(&format!("a{page}"))).await.unwrap();
         client.create(POD, pod(&format!("z{page}"))).await.unwrap();
-        let changed = merge(made[9].clone(), json!({"metadata": {"labels": {"page": page.to_string()}, "resourceVersion": null}}));
+        let changed = merge(
+            made[9].clone(),
+            json!({"metadata": {"labels": {"page": page.to_string()}, "resourceVersion": null}}),
+        );
         client.update(POD, changed).await.unwrap();
         if page == 1 {
             client.delete(POD, "", "p4").await.unwrap();
         }
-        let list = client.list(POD, json!({"limit": 3, "continueToken": next})).await.unwrap();
+        let list = client
+            .list(POD, json!({"limit": 3, "continueToken": next}))
+            .await
+            .unwrap();
         assert_eq!(revision(&list), revision(&first), "all pages show the same");
         all.extend(list["items"].as_array().unwrap().clone());
         next = token(&list).to_owned();
@@ -149,7 +212,10 @@ async fn a_token_is_for_its_own_list() {
     let server = Server::start().await;
     let client = server.client().await;
     pods(&client, 5).await;
-    let first = client.list(POD, json!({"namespace": "default", "limit": 2})).await.unwrap();
+    let first = client
+        .list(POD, json!({"namespace": "default", "limit": 2}))
+        .await
+        .unwrap();
     let token = token(&first);
     for wrong in [
         json!({"namespace": "kube-public", "limit": 2, "continueToken": token}),
@@ -161,9 +227,20 @@ async fn a_token_is_for_its_own_list() {
     ] {
         refused(client.list(POD, wrong).await, Code::InvalidArgument);
     }
-    refused(client.list(SERVICE, json!({"namespace": "default", "continueToken": token})).await, Code::InvalidArgument);
+    refused(
+        client
+            .list(
+                SERVICE,
+                json!({"namespace": "default", "continueToken": token}),
+            )
+            .await,
+        Code::InvalidArgument,
+    );
     // The limit may change on the way.
-    let rest = client.list(POD, json!({"namespace": "default", "continueToken": token})).await.unwrap();
+    let rest = client
+        .list(POD, json!({"namespace": "default", "continueToken": token}))
+        .await
+        .unwrap();
     assert_eq!(names(&rest), ["p2", "p3", "p4"]);
 }
 
@@ -172,11 +249,20 @@ async fn a_page_with_selectors_is_full() {
     let server = Server::start().await;
     let client = server.client().await;
     pods(&client, 8).await;
-    let first = client.list(POD, json!({"limit": 3, "labelSelector": "even=true"})).await.unwrap();
+    let first = client
+        .list(POD, json!({"limit": 3, "labelSelector": "even=true"}))
+        .await
+        .unwrap();
     assert_eq!(names(&first), ["p0", "p2", "p4"]);
-    assert!(first["metadata"]["remainingItemCount"].is_null(), "not counted with a selector");
+    assert!(
+        first["metadata"]["remainingItemCount"].is_null(),
+        "not counted with a selector"
+    );
     let rest = client
-        .list(POD, json!({"limit": 3, "labelSelector": "even=true", "continueToken": token(&first)}))
+        .list(
+            POD,
+            json!({"limit": 3, "labelSelector": "even=true", "continueToken": token(&first)}),
+        )
         .await
         .unwrap();
     assert_eq!(names(&rest), ["p6"]);
@@ -199,9 +285,20 @@ async fn an_expired_token_comes_with_one_that_goes_on_at_the_present() {
     assert_eq!(status.code(), Code::OutOfRange, "{status}");
     assert_eq!(reason(&status), "Expired");
     let details = status.get_error_details();
-    let token = details.error_info().and_then(|info| info.metadata.get("continue")).expect("a token").clone();
-    let rest = client.list(POD, json!({"continueToken": token})).await.unwrap();
-    assert_eq!(names(&rest), ["p2", "p4", "p5", "p9"], "from where it stopped, as it is now");
+    let token = details
+        .error_info()
+        .and_then(|info| info.metadata.get("continue"))
+        .expect("a token")
+        .clone();
+    let rest = client
+        .list(POD, json!({"continueToken": token}))
+        .await
+        .unwrap();
+    assert_eq!(
+        names(&rest),
+        ["p2", "p4", "p5", "p9"],
+        "from where it stopped, as it is now"
+    );
     assert!(revision(&rest) > revision(&first));
 }
 
@@ -213,14 +310,19 @@ async fn a_token_from_before_a_restart_goes_on_or_says_expired() {
     let first = client.list(POD, json!({"limit": 2})).await.unwrap();
     server.restart().await;
     let client = server.client().await;
-    let next = client.list(POD, json!({"continueToken": token(&first)})).await;
+    let next = client
+        .list(POD, json!({"continueToken": token(&first)}))
+        .await;
     let rest = match next {
         Ok(rest) => rest,
         Err(status) => {
             assert_eq!(status.code(), Code::OutOfRange, "{status}");
             let details = status.get_error_details();
             let token = details.error_info().unwrap().metadata["continue"].clone();
-            client.list(POD, json!({"continueToken": token})).await.unwrap()
+            client
+                .list(POD, json!({"continueToken": token}))
+                .await
+                .unwrap()
         }
     };
     assert_eq!(names(&rest), ["p2", "p3"]);
@@ -255,7 +357,10 @@ async fn resource_version_and_match_mean_what_kubernetes_says() {
         assert_eq!(violations(&status), ["resourceVersionMatch"], "{status:?}");
     }
     for wrong in ["x", "-1", "1.5", "99999999999999999999999"] {
-        refused(client.list(POD, json!({"resourceVersion": wrong})).await, Code::InvalidArgument);
+        refused(
+            client.list(POD, json!({"resourceVersion": wrong})).await,
+            Code::InvalidArgument,
+        );
     }
 }
 
@@ -269,7 +374,10 @@ async fn a_version_from_the_future_is_refused() {
         let request = json!({"resourceVersion": future, "resourceVersionMatch": rule});
         let status = refused(client.list(POD, request).await, Code::OutOfRange);
         assert_eq!(reason(&status), "ResourceVersionTooLarge");
-        assert!(status.get_error_details().retry_info().is_some(), "RetryInfo says when");
+        assert!(
+            status.get_error_details().retry_info().is_some(),
+            "RetryInfo says when"
+        );
     }
     let watch = client.watch(POD, json!({"resourceVersion": future})).await;
     let status = match watch {

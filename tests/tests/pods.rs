@@ -41,7 +41,11 @@ async fn a_new_pod_has_what_kubernetes_fills_in() {
     assert_eq!(made["status"]["qosClass"], "BestEffort");
 
     assert_eq!(client.get(POD, "default", "web").await.unwrap(), made);
-    assert_eq!(client.get(POD, "", "web").await.unwrap(), made, "no namespace means default");
+    assert_eq!(
+        client.get(POD, "", "web").await.unwrap(),
+        made,
+        "no namespace means default"
+    );
 }
 
 #[tokio::test]
@@ -53,8 +57,14 @@ async fn the_class_of_service_follows_from_the_resources() {
         pod_with(name, json!({"spec": {"containers": [container]}}))
     };
     for (resources, class) in [
-        (resources("a", json!({"requests": {"cpu": "100m"}})), "Burstable"),
-        (resources("b", json!({"limits": {"cpu": "1", "memory": "1Gi"}})), "Guaranteed"),
+        (
+            resources("a", json!({"requests": {"cpu": "100m"}})),
+            "Burstable",
+        ),
+        (
+            resources("b", json!({"limits": {"cpu": "1", "memory": "1Gi"}})),
+            "Guaranteed",
+        ),
         (resources("c", json!({})), "BestEffort"),
     ] {
         let made = client.create(POD, resources).await.unwrap();
@@ -62,7 +72,11 @@ async fn the_class_of_service_follows_from_the_resources() {
     }
     let guaranteed = client.get(POD, "", "b").await.unwrap();
     let requests = &guaranteed["spec"]["containers"][0]["resources"]["requests"];
-    assert_eq!(*requests, json!({"cpu": "1", "memory": "1Gi"}), "requests follow the limits");
+    assert_eq!(
+        *requests,
+        json!({"cpu": "1", "memory": "1Gi"}),
+        "requests follow the limits"
+    );
 }
 
 #[tokio::test]
@@ -73,41 +87,84 @@ async fn an_invalid_pod_is_refused_with_the_paths_of_its_faults() {
     let cases = [
         (pod_with("Bad_Name", json!({})), "metadata.name"),
         (pod_with(&"a".repeat(254), json!({})), "metadata.name"),
-        (pod_with("p", json!({"metadata": {"labels": {"a b": "c"}}})), "metadata.labels"),
-        (pod_with("p", json!({"metadata": {"labels": {"a": "-"}}})), "metadata.labels"),
-        (pod_with("p", json!({"spec": {"containers": []}})), "spec.containers"),
-        (pod_with("p", json!({"spec": {"containers": [{"image": "i"}]}})), "spec.containers[0].name"),
-        (pod_with("p", json!({"spec": {"containers": [{"name": "c"}]}})), "spec.containers[0].image"),
+        (
+            pod_with("p", json!({"metadata": {"labels": {"a b": "c"}}})),
+            "metadata.labels",
+        ),
+        (
+            pod_with("p", json!({"metadata": {"labels": {"a": "-"}}})),
+            "metadata.labels",
+        ),
+        (
+            pod_with("p", json!({"spec": {"containers": []}})),
+            "spec.containers",
+        ),
+        (
+            pod_with("p", json!({"spec": {"containers": [{"image": "i"}]}})),
+            "spec.containers[0].name",
+        ),
+        (
+            pod_with("p", json!({"spec": {"containers": [{"name": "c"}]}})),
+            "spec.containers[0].image",
+        ),
         (
             pod_with("p", json!({"spec": {"containers": [container, container]}})),
             "spec.containers[1].name",
         ),
         (
-            pod_with("p", json!({"spec": {"containers": [{"name": "c", "image": "i", "ports": [{"containerPort": 70_000}]}]}})),
+            pod_with(
+                "p",
+                json!({"spec": {"containers": [{"name": "c", "image": "i", "ports": [{"containerPort": 70_000}]}]}}),
+            ),
             "spec.containers[0].ports[0].containerPort",
         ),
         (
-            pod_with("p", json!({"spec": {"containers": [{"name": "c", "image": "i", "resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}}]}})),
+            pod_with(
+                "p",
+                json!({"spec": {"containers": [{"name": "c", "image": "i", "resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}}]}}),
+            ),
             "spec.containers[0].resources.requests",
         ),
-        (pod_with("p", json!({"spec": {"restartPolicy": "Sometimes"}})), "spec.restartPolicy"),
-        (pod_with("p", json!({"spec": {"terminationGracePeriodSeconds": -1}})), "spec.terminationGracePeriodSeconds"),
         (
-            pod_with("p", json!({"metadata": {"annotations": {"big": "x".repeat(300_000)}}})),
+            pod_with("p", json!({"spec": {"restartPolicy": "Sometimes"}})),
+            "spec.restartPolicy",
+        ),
+        (
+            pod_with("p", json!({"spec": {"activeDeadlineSeconds": 0}})),
+            "spec.activeDeadlineSeconds",
+        ),
+        (
+            pod_with(
+                "p",
+                json!({"metadata": {"annotations": {"big": "x".repeat(300_000)}}}),
+            ),
             "metadata.annotations",
         ),
         (
-            pod_with("p", json!({"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "o"}]}})),
+            pod_with(
+                "p",
+                json!({"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "o"}]}}),
+            ),
             "metadata.ownerReferences",
         ),
-        (pod_with("p", json!({"metadata": {"finalizers": ["no slash"]}})), "metadata.finalizers"),
+        (
+            pod_with("p", json!({"metadata": {"finalizers": ["no slash"]}})),
+            "metadata.finalizers",
+        ),
     ];
     for (object, field) in cases {
         let status = refused(client.create(POD, object).await, Code::InvalidArgument);
         assert_eq!(reason(&status), "Invalid", "{status}");
         let found = violations(&status);
-        assert!(found.iter().any(|f| f.starts_with(field)), "{field} is not in {found:?}");
-        assert!(status.message().starts_with("Pod \""), "{}", status.message());
+        assert!(
+            found.iter().any(|f| f.starts_with(field)),
+            "{field} is not in {found:?}"
+        );
+        assert!(
+            status.message().starts_with("Pod \""),
+            "{}",
+            status.message()
+        );
     }
     let list = client.list(POD, json!({})).await.unwrap();
     assert_eq!(list["items"], json!([]), "a refused pod is not stored");
@@ -118,7 +175,8 @@ async fn a_bad_quantity_is_refused() {
     let server = Server::start().await;
     let client = server.client().await;
     for wrong in ["1 Gi", "x", "1e", "--1", "1GiB"] {
-        let container = json!({"name": "c", "image": "i", "resources": {"limits": {"memory": wrong}}});
+        let container =
+            json!({"name": "c", "image": "i", "resources": {"limits": {"memory": wrong}}});
         let object = pod_with("p", json!({"spec": {"containers": [container]}}));
         refused(client.create(POD, object).await, Code::InvalidArgument);
     }
@@ -134,11 +192,20 @@ async fn a_name_is_taken_once() {
     assert_eq!(reason(&status), "AlreadyExists");
     let details = status.get_error_details();
     let resource = details.resource_info().expect("ResourceInfo");
-    assert_eq!((resource.resource_type.as_str(), resource.resource_name.as_str()), ("pods", "a"));
+    assert_eq!(
+        (
+            resource.resource_type.as_str(),
+            resource.resource_name.as_str()
+        ),
+        ("pods", "a")
+    );
     assert_eq!(client.get(POD, "", "a").await.unwrap(), first);
     // The same name in another namespace is another pod.
     let other = pod_with("a", json!({"metadata": {"namespace": "kube-public"}}));
-    assert_ne!(client.create(POD, other).await.unwrap()["metadata"]["uid"], first["metadata"]["uid"]);
+    assert_ne!(
+        client.create(POD, other).await.unwrap()["metadata"]["uid"],
+        first["metadata"]["uid"]
+    );
 }
 
 #[tokio::test]
@@ -150,7 +217,12 @@ async fn what_is_not_there_is_not_found() {
         client.update(POD, pod("ghost")).await,
         client.update_status(POD, pod("ghost")).await,
         client.delete(POD, "", "ghost").await,
-        client.call("PodService/BindPod", json!({"name": "ghost", "nodeName": "n"})).await,
+        client
+            .call(
+                "PodService/BindPod",
+                json!({"name": "ghost", "nodeName": "n"}),
+            )
+            .await,
     ];
     for answer in missing {
         let status = refused(answer, Code::NotFound);
@@ -163,17 +235,29 @@ async fn what_is_not_there_is_not_found() {
 async fn names_are_generated() {
     let server = Server::start().await;
     let client = server.client().await;
-    let object = merge(pod("x"), json!({"metadata": {"name": null, "generateName": "job-"}}));
+    let object = merge(
+        pod("x"),
+        json!({"metadata": {"name": null, "generateName": "job-"}}),
+    );
     let mut seen = std::collections::BTreeSet::new();
     for _ in 0..50 {
         let made = client.create(POD, object.clone()).await.unwrap();
-        assert!(name(&made).starts_with("job-") && name(&made).len() == 9, "{}", name(&made));
+        assert!(
+            name(&made).starts_with("job-") && name(&made).len() == 9,
+            "{}",
+            name(&made)
+        );
         assert_eq!(made["metadata"]["generateName"], "job-");
         assert!(seen.insert(name(&made).to_owned()));
     }
     let nameless = merge(pod("x"), json!({"metadata": {"name": null}}));
     let status = refused(client.create(POD, nameless).await, Code::InvalidArgument);
-    assert!(violations(&status).iter().any(|f| f.starts_with("metadata.name")), "{status}");
+    assert!(
+        violations(&status)
+            .iter()
+            .any(|f| f.starts_with("metadata.name")),
+        "{status}"
+    );
 }
 
 #[tokio::test]
@@ -196,9 +280,15 @@ async fn what_the_server_decides_cannot_be_sent() {
     let versioned = pod_with("b", json!({"metadata": {"resourceVersion": "1"}}));
     refused(client.create(POD, versioned).await, Code::InvalidArgument);
     for wrong in [json!({"kind": "Service"}), json!({"apiVersion": "v2"})] {
-        refused(client.create(POD, pod_with("c", wrong)).await, Code::InvalidArgument);
+        refused(
+            client.create(POD, pod_with("c", wrong)).await,
+            Code::InvalidArgument,
+        );
     }
-    refused(client.call("PodService/CreatePod", json!({})).await, Code::InvalidArgument);
+    refused(
+        client.call("PodService/CreatePod", json!({})).await,
+        Code::InvalidArgument,
+    );
 }
 
 #[tokio::test]
@@ -207,26 +297,48 @@ async fn an_update_with_a_stale_version_is_a_conflict() {
     let client = server.client().await;
     let first = client.create(POD, pod("a")).await.unwrap();
     let labelled = |object: &Value, label: &str| {
-        merge(object.clone(), json!({"metadata": {"labels": {"v": label}}}))
+        merge(
+            object.clone(),
+            json!({"metadata": {"labels": {"v": label}}}),
+        )
     };
     let second = client.update(POD, labelled(&first, "2")).await.unwrap();
     assert!(revision(&second) > revision(&first));
     assert_eq!(second["metadata"]["labels"]["v"], "2");
-    assert_eq!(second["metadata"]["generation"], 1, "a label is no change of the spec");
+    assert_eq!(
+        second["metadata"]["generation"], 1,
+        "a label is no change of the spec"
+    );
 
-    let status = refused(client.update(POD, labelled(&first, "stale")).await, Code::Aborted);
+    let status = refused(
+        client.update(POD, labelled(&first, "stale")).await,
+        Code::Aborted,
+    );
     assert_eq!(reason(&status), "Conflict");
-    assert!(status.message().contains("the object has been modified"), "{}", status.message());
+    assert!(
+        status.message().contains("the object has been modified"),
+        "{}",
+        status.message()
+    );
     let stale = client.update_status(POD, labelled(&first, "stale")).await;
     refused(stale, Code::Aborted);
 
     // Without a version the write is unconditional; with another uid it is another pod's.
-    let free = merge(labelled(&first, "3"), json!({"metadata": {"resourceVersion": null}}));
+    let free = merge(
+        labelled(&first, "3"),
+        json!({"metadata": {"resourceVersion": null}}),
+    );
     let third = client.update(POD, free.clone()).await.unwrap();
     assert_eq!(third["metadata"]["labels"]["v"], "3");
-    let other = merge(free, json!({"metadata": {"uid": "00000000-0000-4000-8000-000000000000"}}));
+    let other = merge(
+        free,
+        json!({"metadata": {"uid": "00000000-0000-4000-8000-000000000000"}}),
+    );
     refused(client.update(POD, other).await, Code::Aborted);
-    let nonsense = merge(third.clone(), json!({"metadata": {"resourceVersion": "abc"}}));
+    let nonsense = merge(
+        third.clone(),
+        json!({"metadata": {"resourceVersion": "abc"}}),
+    );
     refused(client.update(POD, nonsense).await, Code::InvalidArgument);
     assert_eq!(client.get(POD, "", "a").await.unwrap(), third);
 }
@@ -261,8 +373,14 @@ async fn a_pods_spec_hardly_changes_after_its_creation() {
         json!({"spec": {"containers": [{"name": "other", "image": "i"}]}}),
     ];
     for change in immutable {
-        let status = refused(client.update(POD, merge(updated.clone(), change)).await, Code::InvalidArgument);
-        assert!(violations(&status).iter().any(|f| f.starts_with("spec")), "{status}");
+        let status = refused(
+            client.update(POD, merge(updated.clone(), change)).await,
+            Code::InvalidArgument,
+        );
+        assert!(
+            violations(&status).iter().any(|f| f.starts_with("spec")),
+            "{status}"
+        );
     }
     let moved = merge(updated.clone(), json!({"metadata": {"name": "b"}}));
     refused(client.update(POD, moved).await, Code::NotFound);
@@ -274,41 +392,66 @@ async fn status_and_spec_are_written_apart() {
     let server = Server::start().await;
     let client = server.client().await;
     let made = client.create(POD, pod("a")).await.unwrap();
-    let mut both = merge(made.clone(), json!({"status": {"phase": "Running", "podIP": "10.0.0.9", "podIPs": [{"ip": "10.0.0.9"}]}}));
+    let mut both = merge(
+        made.clone(),
+        json!({"status": {"phase": "Running", "podIP": "10.0.0.9", "podIPs": [{"ip": "10.0.0.9"}]}}),
+    );
     both["spec"]["containers"][0]["image"] = json!("changed");
 
     let status = client.update_status(POD, both.clone()).await.unwrap();
     assert_eq!(status["status"]["phase"], "Running");
     assert_eq!(status["status"]["podIP"], "10.0.0.9");
-    assert_eq!(status["spec"], made["spec"], "a status write leaves the spec");
+    assert_eq!(
+        status["spec"], made["spec"],
+        "a status write leaves the spec"
+    );
     assert_eq!(status["metadata"]["generation"], 1);
 
     both["metadata"]["resourceVersion"] = status["metadata"]["resourceVersion"].clone();
     both["status"] = json!({"phase": "Failed"});
     let spec = client.update(POD, both).await.unwrap();
     assert_eq!(spec["spec"]["containers"][0]["image"], "changed");
-    assert_eq!(spec["status"], status["status"], "a spec write leaves the status");
+    assert_eq!(
+        spec["status"], status["status"],
+        "a spec write leaves the status"
+    );
 }
 
 #[tokio::test]
 async fn binding_gives_a_pod_to_a_node_once() {
     let server = Server::start().await;
     let client = server.client().await;
-    client.create(k8shost_tests::NODE, node("n1")).await.unwrap();
+    client
+        .create(k8shost_tests::NODE, node("n1"))
+        .await
+        .unwrap();
     let made = client.create(POD, pod("a")).await.unwrap();
     let bind = |request: Value| client.call("PodService/BindPod", request);
 
-    let another = json!({"name": "a", "nodeName": "n1", "uid": "00000000-0000-4000-8000-000000000000"});
+    let another =
+        json!({"name": "a", "nodeName": "n1", "uid": "00000000-0000-4000-8000-000000000000"});
     refused(bind(another).await, Code::Aborted);
     refused(bind(json!({"name": "a"})).await, Code::InvalidArgument);
-    let bound = bind(json!({"name": "a", "nodeName": "n1", "uid": made["metadata"]["uid"]})).await.unwrap();
+    let bound = bind(json!({"name": "a", "nodeName": "n1", "uid": made["metadata"]["uid"]}))
+        .await
+        .unwrap();
     assert_eq!(bound["pod"]["spec"]["nodeName"], "n1");
     let condition = &bound["pod"]["status"]["conditions"][0];
-    assert_eq!((&condition["type"], &condition["status"]), (&json!("PodScheduled"), &json!("True")));
+    assert_eq!(
+        (&condition["type"], &condition["status"]),
+        (&json!("PodScheduled"), &json!("True"))
+    );
     assert!(revision(&bound["pod"]) > revision(&made));
 
-    let status = refused(bind(json!({"name": "a", "nodeName": "n2"})).await, Code::Aborted);
-    assert!(status.message().contains("already assigned to node \"n1\""), "{}", status.message());
+    let status = refused(
+        bind(json!({"name": "a", "nodeName": "n2"})).await,
+        Code::Aborted,
+    );
+    assert!(
+        status.message().contains("already assigned to node \"n1\""),
+        "{}",
+        status.message()
+    );
     assert_eq!(client.get(POD, "", "a").await.unwrap(), bound["pod"]);
 }
 
@@ -332,15 +475,23 @@ async fn an_unbound_pod_goes_at_once_and_a_bound_one_waits_for_its_node() {
 
     // A longer period is not taken, a shorter one is.
     let longer = json!({"gracePeriodSeconds": 60});
-    assert_eq!(client.delete_with(POD, "", "bound", longer).await.unwrap(), marked);
+    assert_eq!(
+        client.delete_with(POD, "", "bound", longer).await.unwrap(),
+        marked
+    );
     let shorter = json!({"gracePeriodSeconds": 5});
     let soon = client.delete_with(POD, "", "bound", shorter).await.unwrap();
     assert_eq!(soon["metadata"]["deletionGracePeriodSeconds"], 5);
-    assert!(text(&soon, "/metadata/deletionTimestamp") < text(&marked, "/metadata/deletionTimestamp"));
+    assert!(
+        text(&soon, "/metadata/deletionTimestamp") < text(&marked, "/metadata/deletionTimestamp")
+    );
     // The name is still taken.
     refused(client.create(POD, bound).await, Code::AlreadyExists);
     // The node's confirmation.
-    client.delete_with(POD, "", "bound", json!({"gracePeriodSeconds": 0})).await.unwrap();
+    client
+        .delete_with(POD, "", "bound", json!({"gracePeriodSeconds": 0}))
+        .await
+        .unwrap();
     refused(client.get(POD, "", "bound").await, Code::NotFound);
 }
 
@@ -348,8 +499,14 @@ async fn an_unbound_pod_goes_at_once_and_a_bound_one_waits_for_its_node() {
 async fn a_bound_pod_that_has_ended_goes_at_once() {
     let server = Server::start().await;
     let client = server.client().await;
-    let made = client.create(POD, pod_with("a", json!({"spec": {"nodeName": "n1"}}))).await.unwrap();
-    client.update_status(POD, merge(made, json!({"status": {"phase": "Succeeded"}}))).await.unwrap();
+    let made = client
+        .create(POD, pod_with("a", json!({"spec": {"nodeName": "n1"}})))
+        .await
+        .unwrap();
+    client
+        .update_status(POD, merge(made, json!({"status": {"phase": "Succeeded"}})))
+        .await
+        .unwrap();
     client.delete(POD, "", "a").await.unwrap();
     refused(client.get(POD, "", "a").await, Code::NotFound);
 }
@@ -361,11 +518,19 @@ async fn deletes_have_preconditions() {
     let made = client.create(POD, pod("a")).await.unwrap();
     let unless = |over: Value| client.delete_with(POD, "", "a", json!({"preconditions": over}));
     let status = refused(unless(json!({"uid": "nobody"})).await, Code::Aborted);
-    assert!(status.message().contains("the UID in the precondition (nobody)"), "{}", status.message());
+    assert!(
+        status
+            .message()
+            .contains("the UID in the precondition (nobody)"),
+        "{}",
+        status.message()
+    );
     refused(unless(json!({"resourceVersion": "1"})).await, Code::Aborted);
     assert_eq!(client.get(POD, "", "a").await.unwrap(), made);
     let metadata = &made["metadata"];
-    unless(json!({"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]})).await.unwrap();
+    unless(json!({"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}))
+        .await
+        .unwrap();
     refused(client.get(POD, "", "a").await, Code::NotFound);
 }
 
@@ -373,18 +538,41 @@ async fn deletes_have_preconditions() {
 async fn finalizers_hold_a_deleted_pod() {
     let server = Server::start().await;
     let client = server.client().await;
-    let held = pod_with("a", json!({"metadata": {"finalizers": ["example.com/one", "example.com/two"]}}));
+    let held = pod_with(
+        "a",
+        json!({"metadata": {"finalizers": ["example.com/one", "example.com/two"]}}),
+    );
     client.create(POD, held).await.unwrap();
     let marked = client.delete(POD, "", "a").await.unwrap();
     assert!(!text(&marked, "/metadata/deletionTimestamp").is_empty());
 
-    let with = |finalizers: Value| merge(marked.clone(), json!({"metadata": {"finalizers": finalizers, "resourceVersion": null}}));
-    let more = with(json!(["example.com/one", "example.com/two", "example.com/three"]));
+    let with = |finalizers: Value| {
+        merge(
+            marked.clone(),
+            json!({"metadata": {"finalizers": finalizers, "resourceVersion": null}}),
+        )
+    };
+    let more = with(json!([
+        "example.com/one",
+        "example.com/two",
+        "example.com/three"
+    ]));
     let status = refused(client.update(POD, more).await, Code::InvalidArgument);
-    assert!(violations(&status).iter().any(|f| f == "metadata.finalizers"), "{status}");
-    let one = client.update(POD, with(json!(["example.com/one"]))).await.unwrap();
+    assert!(
+        violations(&status)
+            .iter()
+            .any(|f| f == "metadata.finalizers"),
+        "{status}"
+    );
+    let one = client
+        .update(POD, with(json!(["example.com/one"])))
+        .await
+        .unwrap();
     assert_eq!(one["metadata"]["finalizers"], json!(["example.com/one"]));
-    assert_eq!(one["metadata"]["deletionTimestamp"], marked["metadata"]["deletionTimestamp"]);
+    assert_eq!(
+        one["metadata"]["deletionTimestamp"],
+        marked["metadata"]["deletionTimestamp"]
+    );
     client.update(POD, with(json!([]))).await.unwrap();
     refused(client.get(POD, "", "a").await, Code::NotFound);
 }
@@ -415,16 +603,19 @@ async fn everything_that_was_sent_comes_back() {
             "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}}],
         },
     });
-    let made = client.create(POD, pod_with("a", over.clone())).await.unwrap();
+    let made = client
+        .create(POD, pod_with("a", over.clone()))
+        .await
+        .unwrap();
     assert!(covers(&made, &over), "sent {over}, got {made}");
 }
 
 /// Whether everything in `part` is in `whole`.
 fn covers(whole: &Value, part: &Value) -> bool {
     match (whole, part) {
-        (Value::Object(whole), Value::Object(part)) => {
-            part.iter().all(|(key, value)| whole.get(key).is_some_and(|w| covers(w, value)))
-        }
+        (Value::Object(whole), Value::Object(part)) => part
+            .iter()
+            .all(|(key, value)| whole.get(key).is_some_and(|w| covers(w, value))),
         (Value::Array(whole), Value::Array(part)) => {
             whole.len() >= part.len() && whole.iter().zip(part).all(|(w, p)| covers(w, p))
         }
