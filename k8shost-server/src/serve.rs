@@ -85,9 +85,11 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
 
     let listeners = listen(&config.listen)?;
     let graceful = Arc::new(GracefulShutdown::new());
-    let mut tasks = Vec::new();
+    let (mut tasks, mut first) = (Vec::new(), None);
     for listener in listeners {
-        announce(listener.local_addr()?);
+        let address = listener.local_addr()?;
+        announce(address);
+        first.get_or_insert(address);
         tasks.push(tokio::spawn(accept(
             listener,
             app.clone(),
@@ -95,7 +97,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
             stopping.clone(),
         )));
     }
-    introduce(&config);
+    introduce(&config, first);
 
     tokio::select! {
         _ = terminate.recv() => {}
@@ -156,7 +158,7 @@ fn announce(address: SocketAddr) {
     let _ = out.flush();
 }
 
-fn introduce(config: &Config) {
+fn introduce(config: &Config, address: Option<SocketAddr>) {
     let mut out = std::io::stdout().lock();
     let _ = match config.store {
         StoreKind::Memory => writeln!(out, "data in memory only: nothing is kept"),
@@ -168,15 +170,12 @@ fn introduce(config: &Config) {
             writeln!(out, "data in {}", dir.display())
         }
     };
-    let _ = writeln!(
-        out,
-        "try: grpcurl -plaintext -d '{{}}' {} k8shost.v1.NamespaceService/ListNamespaces",
-        config
-            .listen
-            .first()
-            .map(|(a, _)| a.to_string())
-            .unwrap_or_default()
-    );
+    if let Some(address) = address {
+        let _ = writeln!(
+            out,
+            "try: grpcurl -plaintext -d '{{}}' {address} k8shost.v1.NamespaceService/ListNamespaces"
+        );
+    }
     let _ = out.flush();
 }
 

@@ -340,7 +340,7 @@ impl Tenancy {
         let system = self.system().await?;
         let projects = system.resource(&PROJECTS);
         let removed =
-            projects.read_modify_write(tenant.org.as_str(), tenant.project.as_str(), |old| {
+            projects.read_modify_write(tenant.org.as_str(), tenant.project.as_str(), |_, old| {
                 Ok(if project_is_held(old) {
                     Outcome::Delete
                 } else {

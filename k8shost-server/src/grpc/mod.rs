@@ -175,7 +175,10 @@ impl Face {
             .metrics
             .answered(method.path, code, (!is_watch).then_some(duration));
         span.record("outcome", code);
-        span.record("duration_us", duration.as_micros());
+        span.record(
+            "duration_us",
+            u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
+        );
         response
     }
 

@@ -9,9 +9,12 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 /// The domain of the reasons in `google.rpc.ErrorInfo`.
 pub(crate) const ERROR_DOMAIN: &str = "k8shost.io";
 
-/// The header list of an HTTP/2 answer is small; what is longer than this is cut.
-const MAX_MESSAGE: usize = 4 * 1024;
-const MAX_VIOLATIONS: usize = 16;
+/// The header list of an HTTP/2 answer may have 16 KiB with most clients, and there the message stands
+/// twice, once in base64 and once with each odd byte as three. What is longer than this is cut.
+const MAX_MESSAGE: usize = 1024;
+/// Bytes of a field violation's description, and of all violations.
+const MAX_VIOLATION: usize = 512;
+const MAX_VIOLATIONS: usize = 3 * 1024;
 
 /// The gRPC code of a reason.
 pub(crate) fn code(reason: Reason) -> Code {
@@ -43,14 +46,19 @@ pub(crate) fn status(error: &Error) -> Status {
     let mut details = ErrorDetails::new();
     details.set_error_info(error.reason.as_str(), ERROR_DOMAIN, metadata);
     if !error.fields.is_empty() {
-        details.set_bad_request(
-            error
-                .fields
-                .iter()
-                .take(MAX_VIOLATIONS)
-                .map(|f| FieldViolation::new(f.field.clone(), cut(&f.message, MAX_MESSAGE / 4)))
-                .collect::<Vec<_>>(),
-        );
+        let mut bytes = 0;
+        let violations = error.fields.iter().map(|fault| {
+            let (field, text) = (
+                cut(&fault.field, MAX_VIOLATION),
+                cut(&fault.message, MAX_VIOLATION),
+            );
+            FieldViolation::new(field, text)
+        });
+        let fits = |violation: &FieldViolation| {
+            bytes += violation.field.len() + violation.description.len() + 16;
+            bytes <= MAX_VIOLATIONS
+        };
+        details.set_bad_request(violations.take_while(fits).collect::<Vec<_>>());
     }
     if let Some(subject) = &error.subject {
         let resource_type = if subject.group.is_empty() {
@@ -58,7 +66,7 @@ pub(crate) fn status(error: &Error) -> Status {
         } else {
             format!("{}.{}", subject.resource, subject.group)
         };
-        details.set_resource_info(resource_type, cut(&subject.name, 512), "", "");
+        details.set_resource_info(resource_type, cut(&subject.name, MAX_VIOLATION), "", "");
     }
     let retry = error.retry_after.or(match error.reason {
         Reason::ResourceVersionTooLarge => Some(Duration::from_secs(1)),

@@ -47,7 +47,7 @@ impl Resource<'_> {
         let marked = last.clone();
         let now = SystemTime::now();
         let object = self
-            .read_modify_write(namespace, name, move |old| {
+            .read_modify_write(namespace, name, move |_, old| {
                 options.preconditions.check(kind, old)?;
                 let mut new = old.clone();
                 (kind.begin_delete)(&mut new)?;

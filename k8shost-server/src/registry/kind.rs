@@ -16,8 +16,9 @@ pub(crate) enum Part {
     Status,
 }
 
-/// Takes what an object needs from what is free in the state; runs inside the commit.
-type Allocate = fn(&Context, &State, &mut Value, Option<&Value>) -> Result<(), Error>;
+/// Takes what an object needs from what is free in the state, given the object before and its uid. Runs
+/// inside the commit, before validation: so an object is judged with what it was given.
+type Allocate = fn(&Context, &State, &mut Value, Option<&Value>, &str) -> Result<(), Error>;
 
 /// A row of the table.
 pub(crate) struct Kind {

@@ -19,7 +19,7 @@ impl Tenant {
         }
         let name = meta::name(&node).to_owned();
         nodes
-            .read_modify_write("", &name, move |old| {
+            .read_modify_write("", &name, move |_, old| {
                 let mut new = old.clone();
                 for map in ["labels", "annotations"] {
                     merge(&mut new["metadata"], &node["metadata"], map);
@@ -43,7 +43,7 @@ impl Tenant {
     ) -> Result<Arc<Object>, Error> {
         let now = SystemTime::now();
         self.resource(&NODES)
-            .read_modify_write("", name, move |old| {
+            .read_modify_write("", name, move |_, old| {
                 let mut node = old.clone();
                 node::heartbeat(&mut node, status.as_ref(), now)?;
                 Ok(Outcome::Put(node))

@@ -22,7 +22,7 @@ impl Tenant {
     ) -> Result<Arc<Object>, Error> {
         let now = SystemTime::now();
         self.resource(&PODS)
-            .read_modify_write(namespace, name, move |old| {
+            .read_modify_write(namespace, name, move |_, old| {
                 preconditions.check(&PODS, old)?;
                 let mut pod = old.clone();
                 pod::bind(&mut pod, &node, now)?;

@@ -116,17 +116,20 @@ impl Resource<'_> {
             admit_to_namespace(&state, kind, namespace, meta::name(&object))?;
         }
         let id = uuid::Uuid::new_v4();
+        let (uid, now) = (id.to_string(), SystemTime::now());
         let suffix = meta::name_suffix(id.as_u128() as u64);
-        kind.rules
-            .before_create(&mut object, &id.to_string(), SystemTime::now(), &suffix)?;
+        meta::generate_name(&mut object, &suffix);
         let name = meta::name(&object).to_owned();
         let key = kind.key(namespace, &name);
-        let namespace = namespace.to_owned();
-        let context = self.tenant.context.clone();
         let prepared = match kind.allocate {
-            None => Ok(Prepared::new(kind, &object)),
+            None => {
+                kind.rules.before_create(&mut object, &uid, now, &suffix)?;
+                Ok(Prepared::new(kind, &object))
+            }
             Some(allocate) => Err((allocate, object)),
         };
+        let namespace = namespace.to_owned();
+        let context = self.tenant.context.clone();
         let commit: CommitFn = Box::new(move |state| {
             admit_to_namespace(state, kind, &namespace, &name)?;
             if state.get(&key).is_some() {
@@ -137,7 +140,8 @@ impl Resource<'_> {
                 Ok(prepared) => prepared.change(&key, revision),
                 Err((allocate, object)) => {
                     let mut object = object.clone();
-                    allocate(&context, state, &mut object, None)?;
+                    allocate(&context, state, &mut object, None, &uid)?;
+                    kind.rules.before_create(&mut object, &uid, now, &suffix)?;
                     Prepared::new(kind, &object).change(&key, revision)
                 }
             }])
@@ -168,7 +172,8 @@ impl Resource<'_> {
         }
         let uid = meta::uid(&new).to_owned();
         let resource_version = meta::resource_version(&new).to_owned();
-        self.read_modify_write(namespace, &name, move |old| {
+        let context = self.tenant.context.clone();
+        self.read_modify_write(namespace, &name, move |state, old| {
             check_resource_version(kind, old, &resource_version)?;
             if !uid.is_empty() && uid != meta::uid(old) {
                 return Err(Error::conflict(
@@ -182,7 +187,12 @@ impl Resource<'_> {
             }
             let mut new = new.clone();
             match part {
-                Part::Spec => kind.rules.before_update(&mut new, old)?,
+                Part::Spec => {
+                    if let Some(allocate) = kind.allocate {
+                        allocate(&context, state, &mut new, Some(old), meta::uid(old))?;
+                    }
+                    kind.rules.before_update(&mut new, old)?;
+                }
                 Part::Status => kind.rules.before_status_update(&mut new, old)?,
             }
             Ok(settle(kind, new))
@@ -190,7 +200,8 @@ impl Resource<'_> {
         .await
     }
 
-    /// The one read-modify-write. `modify` gets the object as it is and says what becomes of it. It
+    /// The one read-modify-write. `modify` gets the state and the object as it is, and says what
+    /// becomes of it. It
     /// runs on the latest state first, so that the commit has nothing left to compute, and again
     /// inside the commit if the object has changed since. The answer is the object as it is
     /// afterwards, or as it was when it went.
@@ -198,21 +209,17 @@ impl Resource<'_> {
         &self,
         namespace: &str,
         name: &str,
-        modify: impl Fn(&Value) -> Result<Outcome, Error> + Send + 'static,
+        modify: impl Fn(&State, &Value) -> Result<Outcome, Error> + Send + 'static,
     ) -> Result<Arc<Object>, Error> {
         let kind = self.kind;
         let key = kind.key(namespace, name);
         let missing = self.not_found(name);
-        let context = self.tenant.context.clone();
         let decide = move |state: &State, object: &Object| -> Result<Decision, Error> {
             let old = parse(&object.value)?;
-            Ok(match modify(&old)? {
+            Ok(match modify(state, &old)? {
                 Outcome::Keep => Decision::Keep,
                 Outcome::Delete => Decision::Delete,
                 Outcome::Put(mut new) => {
-                    if let Some(allocate) = kind.allocate {
-                        allocate(&context, state, &mut new, Some(&old))?;
-                    }
                     meta::set(&mut new, "resourceVersion", meta::resource_version(&old));
                     if new == old {
                         Decision::Keep
