@@ -6,6 +6,7 @@
 //! loads   commits   callers that create objects, one after the other each
 //!         watch     watchers of one tenant, at a rate of commits
 //!         list      the first read of a tenant of many objects
+//!         churn     objects that are created and deleted again, and the memory that is left
 //!         tenants   many tenants with one object each: made, and dropped from memory
 //! ```
 
@@ -292,6 +293,47 @@ impl Bench {
         Ok(())
     }
 
+    async fn churn(&self) -> Result<(), Failure> {
+        let objects = self.settings.number("objects", 100_000);
+        let standing = self.settings.number("standing", 10_000);
+        let log = self.engine().tenant(&tenant(0)?).await?;
+        let before = resident();
+        for i in 0..standing / 100 {
+            let puts = (0..100).map(|j| log.commit(create(format!("pods/standing/{i}-{j}"), 2048)));
+            for done in join_all(puts).await {
+                done?;
+            }
+        }
+        let with = resident();
+        let start = Instant::now();
+        for i in 0..objects / 64 {
+            let keys: Vec<_> = (0..64).map(|j| format!("pods/default/{i}-{j}")).collect();
+            let puts = keys.iter().map(|key| log.commit(create(key.clone(), 2048)));
+            for done in join_all(puts).await {
+                done?;
+            }
+            let deletes = keys.into_iter().map(|key| {
+                let key: k8shost_store::log::Key = key.into();
+                log.commit(Box::new(move |_| {
+                    Ok(vec![Change::Delete { key: key.clone() }])
+                }))
+            });
+            for done in join_all(deletes).await {
+                done?;
+            }
+        }
+        say(&format!(
+            "{objects} created and deleted in {:.1?}: {before:.0} MiB before, {with:.0} MiB with {standing}, {:.0} MiB after",
+            start.elapsed(),
+            resident(),
+        ));
+        for _ in 0..self.settings.number("rest", 60) / 20 {
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            say(&format!("{:.0} MiB", resident()));
+        }
+        Ok(())
+    }
+
     async fn tenants(&self) -> Result<(), Failure> {
         let tenants = self.settings.number("tenants", 10_000);
         let flight = self.settings.number("flight", 64);
@@ -365,6 +407,7 @@ fn main() -> Result<(), Failure> {
         match load.as_str() {
             "watch" => bench.watch().await,
             "list" => bench.list().await,
+            "churn" => bench.churn().await,
             "tenants" => bench.tenants().await,
             _ => bench.commits().await,
         }
