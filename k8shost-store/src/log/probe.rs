@@ -24,6 +24,20 @@ struct Look {
     mark: u64,
 }
 
+/// A look at the place behind the end, by the poller.
+#[derive(Clone, Copy)]
+pub(crate) struct Peek {
+    generation: u64,
+    look: Look,
+}
+
+impl Peek {
+    /// The revision whose place is looked at.
+    pub(crate) fn revision(&self) -> Revision {
+        self.look.revision
+    }
+}
+
 /// What the barrier does after an answer.
 enum After {
     /// Look again: the end was not found.
@@ -86,6 +100,40 @@ impl Tenant {
                 Err(error) => return self.probe_failed(generation, &error),
             }
         }
+    }
+
+    /// The poller looks for others' commits, now. `None`: nothing is loaded.
+    pub(crate) fn peek(&self) -> Option<Peek> {
+        let start = self.shared.env.now();
+        let mut inner = self.lock();
+        let (generation, mark) = (inner.generation, inner.tickets);
+        let revision = inner.ready()?.tip().next_revision();
+        Some(Peek {
+            generation,
+            look: Look {
+                revision,
+                start,
+                mark,
+            },
+        })
+    }
+
+    /// The poller was answered. Nothing there is the end only as long as time proves it: what came there
+    /// may be truncated already, and then only the floor tells.
+    pub(crate) fn peeked(self: &Arc<Self>, peek: Peek, found: bool) {
+        {
+            let mut inner = self.lock();
+            let Some(held) = inner.held(peek.generation) else {
+                return;
+            };
+            if !found && held.unproved.is_empty() && held.is_trusted(&self.shared) {
+                if peek.look.revision == held.tip().next_revision() {
+                    held.confirm(self.confirmation(peek.look));
+                }
+                return;
+            }
+        }
+        self.poll();
     }
 
     /// A look begins now. `None`: there is nothing to look for, and the task ends.

@@ -258,19 +258,17 @@ async fn poll(shared: Arc<Shared>) {
         };
         for tenants in tenants.chunks(POLL) {
             let looks = tenants.iter().filter_map(|tenant| {
-                let next = tenant.lock().ready()?.tip().next_revision();
-                Some((tenant, tenant.id.log_key(next)))
+                let look = tenant.peek()?;
+                Some(((tenant, look), tenant.id.log_key(look.revision())))
             });
-            let (tenants, keys): (Vec<_>, Vec<_>) = looks.unzip();
+            let (looks, keys): (Vec<_>, Vec<_>) = looks.unzip();
             if keys.is_empty() {
                 continue;
             }
             // What can't be looked at now is looked at the next time.
             let found = shared.kv.batch_get(keys).await.unwrap_or_default();
-            for (tenant, found) in tenants.into_iter().zip(found) {
-                if found.is_some() {
-                    tenant.poll();
-                }
+            for ((tenant, look), found) in looks.into_iter().zip(found) {
+                tenant.peeked(look, found.is_some());
             }
         }
     }
