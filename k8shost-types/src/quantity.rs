@@ -101,7 +101,7 @@ impl Quantity {
         Self::new(self.at_scale(scale), scale, self.format)
     }
 
-    /// The mantissa at a scale that is not smaller than the own, rounded away from zero.
+    /// The mantissa at a scale, rounded away from zero; at the own scale where that is larger.
     fn at_scale(&self, scale: i32) -> i128 {
         let mut mantissa = self.mantissa;
         let mut inexact = false;
@@ -158,18 +158,18 @@ impl Quantity {
         self.scale >= MILLI
     }
 
-    /// The sum; beyond what is kept it is the largest number there is.
+    /// The sum. Where the two are so far apart that it cannot be kept exactly, the smaller is rounded
+    /// away from zero.
     #[must_use]
-    pub fn saturating_add(self, other: Self) -> Self {
-        let format = if self.mantissa == 0 {
-            other.format
-        } else {
-            self.format
-        };
-        let scale = self.scale.min(other.scale);
-        let align =
-            |q: Self| (scale..q.scale).fold(q.mantissa, |mantissa, _| mantissa.saturating_mul(10));
-        Self::new(align(self).saturating_add(align(other)), scale, format)
+    pub fn plus(self, other: Self) -> Self {
+        if self.mantissa == 0 {
+            return Self::new(other.mantissa, other.scale, other.format);
+        }
+        let most = self.magnitude().max(other.magnitude());
+        let finest = most - i32::try_from(MAX_DIGITS).expect("36");
+        let scale = self.scale.min(other.scale).max(finest);
+        let align = |q: Self| (scale..q.scale).fold(q.at_scale(scale), |mantissa, _| mantissa * 10);
+        Self::new(align(self) + align(other), scale, self.format)
     }
 
     /// How Kubernetes writes this quantity, read from `text`, back: `text` where that is kept, else

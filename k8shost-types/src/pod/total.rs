@@ -103,7 +103,7 @@ fn consistent(spec: &Value, resources: &Value, path: &Path<'_>, errors: &mut Vec
 
 fn add<'a>(sum: &mut Amounts<'a>, name: &'a str, amount: Quantity) {
     let entry = sum.entry(name).or_insert(Quantity::ZERO);
-    *entry = entry.saturating_add(amount);
+    *entry = entry.plus(amount);
 }
 
 fn amounts_of<'a>(container: &'a Value, field: &str) -> impl Iterator<Item = (&'a str, Quantity)> {

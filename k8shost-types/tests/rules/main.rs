@@ -3,9 +3,12 @@
 mod addresses;
 mod common;
 mod defaults;
+mod names;
 mod namespaces;
 mod nodes;
 mod pods;
+mod quantities;
 mod robust;
+mod selectors;
 mod services;
 mod updates;
