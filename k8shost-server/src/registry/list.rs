@@ -315,7 +315,7 @@ impl Token {
                 "continue: not a token of this list: send back the token of the page before, with the same namespace",
             )
         };
-        if !text.is_ascii() || text.len() % 2 != 0 || text.len() > 4096 {
+        if !text.is_ascii() || !text.len().is_multiple_of(2) || text.len() > 4096 {
             return Err(wrong());
         }
         let bytes: Vec<u8> = (0..text.len())

@@ -173,9 +173,9 @@ fn doomed(state: &State, namespace: &str) -> (Vec<(&'static Kind, String)>, usiz
             break;
         }
         let waits = parse(&object.value).is_ok_and(|value| {
-            !meta::deletion_timestamp(&value).is_empty()
-                && !(is_orphaned(state, kind, &value)
-                    && meta::deletion_grace_period_seconds(&value).is_some_and(|s| s > 0))
+            let marked = !meta::deletion_timestamp(&value).is_empty();
+            let grace = meta::deletion_grace_period_seconds(&value).unwrap_or(0);
+            marked && (grace == 0 || !is_orphaned(state, kind, &value))
         });
         if !waits {
             bytes += object.value.len();
