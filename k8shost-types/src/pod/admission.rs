@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{defaults::CONTAINERS, security, spec_of};
+use super::{defaults::CONTAINERS, profiles, spec_of};
 use crate::{
     error::Error,
     json::{self as tree, ensure_object, get, get_mut, int, list, list_mut, text},
@@ -231,10 +231,10 @@ fn merge_into(term: &mut Value, labels: &Value) {
 pub(super) fn app_armor_from_annotations(pod: &mut Value) {
     let annotations: Vec<(String, Value)> = tree::pairs(meta::metadata(pod), "annotations")
         .filter_map(|(key, value)| {
-            let container = key.strip_prefix(security::APP_ARMOR)?;
+            let container = key.strip_prefix(profiles::APP_ARMOR)?;
             Some((
                 container.to_owned(),
-                security::app_armor_of_annotation(value)?,
+                profiles::app_armor_of_annotation(value)?,
             ))
         })
         .collect();

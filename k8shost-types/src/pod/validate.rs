@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{
     containers::{self, required_choice},
-    env, resources, scheduling,
+    env, profiles, resources, scheduling,
     scheduling::faults,
     security, spec_of, total, volumes, windows,
 };
@@ -39,7 +39,7 @@ pub fn validate_create(pod: &Value) -> Vec<FieldError> {
         ));
     }
     if let Some(annotations) = get(meta::metadata(pod), "annotations") {
-        security::validate_annotations_match(annotations, spec, &path, &mut errors);
+        profiles::validate_annotations_match(annotations, spec, &path, &mut errors);
     }
     errors
 }
@@ -91,7 +91,7 @@ pub(super) fn validate_annotations(pod: &Value, errors: &mut Vec<FieldError>) {
             ));
         }
     }
-    security::validate_annotations(annotations, spec, &path, errors);
+    profiles::validate_annotations(annotations, spec, &path, errors);
 }
 
 fn validate_no_tokens(spec: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
@@ -423,7 +423,7 @@ pub(super) fn validate_annotation_updates(new: &Value, old: &Value, errors: &mut
     let path = Path::new("metadata");
     let path = path.child("annotations");
     let kind = |key: &str| {
-        if key.starts_with(security::APP_ARMOR) {
+        if key.starts_with(profiles::APP_ARMOR) {
             Some("AppArmor annotations")
         } else if key == MIRROR {
             Some("mirror pod annotation")

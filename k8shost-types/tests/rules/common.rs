@@ -104,3 +104,11 @@ pub(crate) fn faults(result: Result<Value, Error>) -> Vec<String> {
         Err(error) => error.fields.iter().map(ToString::to_string).collect(),
     }
 }
+
+/// The errors that creating each of some pods gives.
+pub(crate) fn check_pods(cases: &[(Value, &[&str])]) {
+    for (object, expected) in cases {
+        let found = faults(create(&pod::STRATEGY, object.clone()));
+        assert_eq!(&found, expected, "{object}");
+    }
+}

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod common;
+mod containers;
 mod defaults;
 mod names;
 mod namespaces;
