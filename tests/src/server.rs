@@ -102,7 +102,7 @@ pub async fn run<S: AsRef<OsStr>>(args: &[S], env: &[(&str, &str)], folder: &Pat
 }
 
 /// A server with a folder of its own. It is killed when it is dropped; if the test has failed, its
-/// log is printed.
+/// log is printed and its folder is kept.
 #[derive(Debug)]
 pub struct Server {
     folder: TempDir,
@@ -318,6 +318,11 @@ impl Drop for Server {
             let log = self.log();
             let lines: Vec<&str> = log.lines().collect();
             let tail = lines.len().saturating_sub(40);
+            self.folder.disable_cleanup(true);
+            eprintln!(
+                "the server's folder is kept: {}",
+                self.folder.path().display()
+            );
             eprintln!("the server's log ends:\n{}", lines[tail..].join("\n"));
         }
     }

@@ -111,10 +111,16 @@ async fn an_address_that_is_asked_for_is_given_or_refused() {
         .await
         .unwrap();
     assert_eq!(ip(&made), "10.96.7.7");
-    let same = create(&client, "b", json!({"clusterIPs": ["10.96.8.8"]}))
-        .await
-        .unwrap();
-    assert_eq!(ip(&same), "10.96.8.8");
+    let both = json!({"clusterIP": "10.96.8.8", "clusterIPs": ["10.96.8.8"]});
+    assert_eq!(ip(&create(&client, "b", both).await.unwrap()), "10.96.8.8");
+    let one = json!({"clusterIPs": ["10.96.9.9"]});
+    let status = refused(create(&client, "c", one).await, Code::InvalidArgument);
+    assert!(
+        status
+            .message()
+            .contains("must be empty when `clusterIP` is not"),
+        "{status}"
+    );
     for (address, words) in [
         ("10.96.7.7", "provided IP is already allocated"),
         ("1.2.3.4", "does not match the current range"),
