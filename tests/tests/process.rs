@@ -427,3 +427,44 @@ async fn a_full_disk_refuses_writes_and_serves_reads() {
     within("the server with room again", server.launch()).await;
     server.client().await.create(POD, pod("b")).await.unwrap();
 }
+
+/// All files below a folder.
+fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder").flatten() {
+        if entry.path().is_dir() {
+            found.append(&mut files(&entry.path()));
+        } else {
+            found.push(entry.path());
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn a_damaged_store_is_refused_and_not_taken_for_an_empty_one() {
+    const MARK: &[u8] = b"a value that is found again in the files";
+    let mut server = Server::start().await;
+    let client = server.client().await;
+    for n in 0..20 {
+        let note = json!({"metadata": {"annotations": {"note": String::from_utf8_lossy(MARK)}}});
+        let object = k8shost_tests::merge(pod(&format!("p{n}")), note);
+        client.create(POD, object).await.unwrap();
+    }
+    server.kill().await;
+    let mut damaged = 0;
+    for path in files(&server.data()) {
+        let mut bytes = fs::read(&path).unwrap();
+        if let Some(at) = bytes.windows(MARK.len()).position(|window| window == MARK) {
+            bytes[at] ^= 1;
+            fs::write(&path, bytes).unwrap();
+            damaged += 1;
+        }
+    }
+    assert!(damaged > 0, "the values are in the files");
+    let data = server.data().display().to_string();
+    let check = run(&["check", "--data-dir", &data], &[], server.folder()).await;
+    assert_refused(&check, &["damaged"]);
+    let start = ["--listen", "127.0.0.1:0", "--data-dir", &data];
+    assert_refused(&run(&start, &[], server.folder()).await, &["damaged"]);
+}
