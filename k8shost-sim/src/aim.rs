@@ -14,7 +14,10 @@ pub fn mutation_named(name: &str) -> Result<Mutation, String> {
     };
     let all = Mutation::ALL.iter();
     let known = || {
-        let names: Vec<_> = all.clone().map(|mutation| format!("{mutation:?}")).collect();
+        let names: Vec<_> = all
+            .clone()
+            .map(|mutation| format!("{mutation:?}"))
+            .collect();
         names.join(", ")
     };
     all.clone()

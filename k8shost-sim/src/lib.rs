@@ -30,6 +30,6 @@ mod world;
 pub use aim::{mutation_named, recipe_for};
 pub use mix::{RECIPES, Recipe};
 pub use run::{Outcome, Setup, run};
-pub use scripts::{Script, script_for};
+pub use scripts::{REGRESSIONS, Script, script_for};
 pub use stats::Stats;
 pub use sweep::{Sweep, Swept};

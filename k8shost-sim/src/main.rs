@@ -30,9 +30,6 @@ struct Args {
     /// The rule of the protocol to break.
     #[arg(long, value_parser = mutation_named)]
     mutation: Option<Mutation>,
-    /// Check only what a client could see.
-    #[arg(long)]
-    black: bool,
     /// Print what happens in this seed, and run no other.
     #[arg(long)]
     trace: Option<u64>,
@@ -56,7 +53,8 @@ fn main() -> ExitCode {
         seed: args.trace.unwrap_or(args.start),
         recipe: args.mix,
         mutation: args.mutation,
-        white: !args.black,
+        // A mutation is caught when it does harm, not when an inner rule is broken.
+        white: args.mutation.is_none() && !args.table,
         trace: args.trace.is_some(),
     };
     if let (true, Some(mutation)) = (args.script, args.mutation) {
@@ -95,9 +93,8 @@ fn main() -> ExitCode {
     let mutation = args
         .mutation
         .map_or(String::new(), |m| format!(" --mutation {m:?}"));
-    let black = if args.black { " --black" } else { "" };
     println!(
-        "reproduce: cargo run --release -p k8shost-sim -- --mix {mix}{mutation}{black} --trace {seed}"
+        "reproduce: cargo run --release -p k8shost-sim -- --mix {mix}{mutation} --trace {seed}"
     );
     ExitCode::FAILURE
 }

@@ -184,7 +184,7 @@ impl Mix {
             broken_bound: false,
             duplicate: 0,
             split: 0,
-            give_up: 20 * WINDOW,
+            give_up: 14_000,
             pause: 0,
             crash: 0,
             shuffle: false,

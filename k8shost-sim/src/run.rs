@@ -448,11 +448,17 @@ impl Sim {
         }
         drop(core);
         self.go_on(end + SETTLE);
-        let (servers, projects) = {
-            let core = self.world.core();
-            (core.mix.servers, core.mix.projects)
+        let (servers, projects, one) = {
+            let mut core = self.world.core();
+            let servers = core.mix.servers;
+            // What is asked for wakes a server up. A watch must come to its end without that, too.
+            let one = core
+                .rng
+                .chance(7000)
+                .then(|| core.rng.below(servers as u64) as usize);
+            (servers, core.mix.projects, one)
         };
-        for server in 0..servers {
+        for server in (0..servers).filter(|server| one.is_none_or(|one| one == *server)) {
             for tenant in 0..=projects {
                 self.ask(None, server, tenant, Kind::Read);
             }
@@ -463,10 +469,11 @@ impl Sim {
             let project = core.history.tenants[0].last_view().objects[project_slot(tenant)];
             let touched = core.history.tenants[tenant].end() > 0;
             drop(core);
+            let server = one.unwrap_or(0);
             if project.marked {
-                self.ask(None, 0, tenant, Kind::Finish(tenant));
+                self.ask(None, server, tenant, Kind::Finish(tenant));
             } else if !project.is_some() && touched {
-                self.ask(None, 0, tenant, Kind::Close);
+                self.ask(None, server, tenant, Kind::Close);
             }
         }
         self.go_on(end + REST);

@@ -40,15 +40,15 @@ impl Fate {
     };
 }
 
-/// Which request has which fate, once.
+/// Which request has which fate.
 #[derive(Clone, Debug)]
 pub(crate) struct Rule {
     pub(crate) server: usize,
     pub(crate) verb: Verb,
-    /// What the request's first key contains.
+    /// What the request's first key contains; of a write, each of its keys goes by itself.
     pub(crate) key: &'static str,
-    /// How many such requests go by first.
-    pub(crate) skip: usize,
+    /// It holds for all such requests until then. `None`: for the next one.
+    pub(crate) until: Option<u64>,
     pub(crate) fate: Fate,
 }
 
@@ -60,24 +60,22 @@ pub(crate) struct Script {
 }
 
 impl Script {
-    /// The fate of a request, if the run is scripted.
-    pub(crate) fn fate(&mut self, server: usize, verb: Verb, key: &[u8]) -> Option<Fate> {
+    /// The fate of a request that is sent now, if the run is scripted.
+    pub(crate) fn fate(&mut self, now: u64, server: usize, verb: Verb, key: &[u8]) -> Option<Fate> {
         if !self.on {
             return None;
         }
         let key = String::from_utf8_lossy(key);
-        let matches =
-            |rule: &&mut Rule| rule.server == server && rule.verb == verb && key.contains(rule.key);
-        for (i, rule) in self.rules.iter_mut().enumerate() {
-            if !matches(&rule) {
-                continue;
-            }
-            if rule.skip == 0 {
-                return Some(self.rules.remove(i).fate);
-            }
-            rule.skip -= 1;
-            break;
-        }
-        Some(Fate::PLAIN)
+        self.rules
+            .retain(|rule| rule.until.is_none_or(|until| now < until));
+        let at = self
+            .rules
+            .iter()
+            .position(|rule| rule.server == server && rule.verb == verb && key.contains(rule.key));
+        Some(match at {
+            None => Fate::PLAIN,
+            Some(at) if self.rules[at].until.is_some() => self.rules[at].fate,
+            Some(at) => self.rules.remove(at).fate,
+        })
     }
 }

@@ -13,6 +13,10 @@ use crate::script::{Fate, Rule, Verb};
 pub fn script_for(mutation: Mutation) -> Option<Script> {
     match mutation {
         Mutation::FloorAnyOrder => Some(floor_any_order),
+        Mutation::BuildOnUnproved => Some(build_on_unproved),
+        Mutation::LoadedAtStart => Some(loaded_at_start),
+        Mutation::EagerDebris => Some(eager_debris),
+        Mutation::ClosedOwnConfirm => Some(closed_own_confirm),
         _ => None,
     }
 }
@@ -20,12 +24,23 @@ pub fn script_for(mutation: Mutation) -> Option<Script> {
 /// Runs a schedule, with or without a mutation; `true` keeps the trace.
 pub type Script = fn(Option<Mutation>, bool) -> Outcome;
 
+/// Schedules that the protocol once did not pass: their names, and `true` keeps the trace.
+pub const REGRESSIONS: &[(&str, fn(bool) -> Outcome)] = &[(
+    "a watch is told when the log was truncated while it could not look",
+    watch_cut_off,
+)];
+
 const SYSTEM: usize = 0;
+const PROJECT: usize = 1;
 
 struct Run(Sim);
 
 impl Run {
     fn new(servers: usize, mutation: Option<Mutation>, trace: bool) -> Self {
+        Self::with(Mix::scripted(servers), mutation, trace)
+    }
+
+    fn with(mix: Mix, mutation: Option<Mutation>, trace: bool) -> Self {
         let setup = Setup {
             seed: 0,
             recipe: Recipe::Calm,
@@ -33,7 +48,7 @@ impl Run {
             white: false,
             trace,
         };
-        let sim = Sim::new(&setup, Mix::scripted(servers), Rng::new(0));
+        let sim = Sim::new(&setup, mix, Rng::new(0));
         sim.world.core().script.on = true;
         Self(sim)
     }
@@ -47,6 +62,22 @@ impl Run {
         self.0.ask(None, server, SYSTEM, kind);
     }
 
+    fn ask_project(&mut self, server: usize, kind: Kind) {
+        self.0.ask(None, server, PROJECT, kind);
+    }
+
+    fn rule(&mut self, server: usize, verb: Verb, key: &'static str, fate: Fate) -> &mut Self {
+        let rule = Rule {
+            server,
+            verb,
+            key,
+            until: None,
+            fate,
+        };
+        self.0.world.core().script.rules.push(rule);
+        self
+    }
+
     /// The next such request takes effect and is answered after so many seconds.
     fn delay(
         &mut self,
@@ -56,17 +87,26 @@ impl Run {
         apply: u64,
         answer: Option<u64>,
     ) {
-        self.0.world.core().script.rules.push(Rule {
-            server,
-            verb,
-            key,
-            skip: 0,
-            fate: Fate {
-                apply_after: Some(apply * 1000),
-                answer_after: answer.map(|answer| answer * 1000),
-                ..Fate::PLAIN
-            },
-        });
+        let fate = Fate {
+            apply_after: Some(apply * 1000),
+            answer_after: answer.map(|answer| answer * 1000),
+            ..Fate::PLAIN
+        };
+        self.rule(server, verb, key, fate);
+    }
+
+    /// Such requests are lost for so many seconds.
+    fn lose(&mut self, server: usize, verb: Verb, key: &'static str, seconds: u64) {
+        let fate = Fate {
+            apply_after: None,
+            ..Fate::PLAIN
+        };
+        self.rule(server, verb, key, fate);
+        let mut core = self.0.world.core();
+        let until = core.now + seconds * 1000;
+        if let Some(rule) = core.script.rules.last_mut() {
+            rule.until = Some(until);
+        }
     }
 
     fn end(mut self) -> Outcome {
@@ -75,22 +115,29 @@ impl Run {
     }
 }
 
-/// A floor that was read before a void batch landed says nothing of that batch.
-///
-/// Server 0, whose confirmation is old, looks for the end of the log, finds it, and reads the floor; the
-/// answer takes its time. Meanwhile the log goes on and is truncated, server 2's append lands where it
-/// was, below the floor, and server 0's own append finds it there. Then comes the answer.
-fn floor_any_order(mutation: Option<Mutation>, trace: bool) -> Outcome {
+/// Servers 0 and 2 know revision 1, and have not looked for long. Server 2 sends an append for revision 2,
+/// which will land after so many seconds, and dies.
+fn stale_append(mutation: Option<Mutation>, trace: bool, lands: u64) -> Run {
     let mut run = Run::new(3, mutation, trace);
     run.ask(1, Kind::Create(3));
     run.pass(20);
     run.ask(0, Kind::Read);
     run.ask(2, Kind::Read);
     run.pass(3 * WINDOW / 1000);
-    run.delay(2, Verb::Swap, "@log/0000000000000002", 130, None);
+    run.delay(2, Verb::Swap, "@log/0000000000000002", lands, None);
     run.ask(2, Kind::Create(4));
     run.pass(2);
     run.0.crash(2);
+    run
+}
+
+/// A floor that was read before a void batch landed says nothing of that batch.
+///
+/// Server 0, whose confirmation is old, looks for the end of the log, finds it, and reads the floor; the
+/// answer takes its time. Meanwhile the log goes on and is truncated, server 2's append lands where it
+/// was, below the floor, and server 0's own append finds it there. Then comes the answer.
+fn floor_any_order(mutation: Option<Mutation>, trace: bool) -> Outcome {
+    let mut run = stale_append(mutation, trace, 130);
     run.delay(0, Verb::Get, "@floor", 1, Some(160));
     // The floor is read once more, for what the append has found.
     run.delay(0, Verb::Get, "@floor", 1, Some(60));
@@ -103,4 +150,113 @@ fn floor_any_order(mutation: Option<Mutation>, trace: bool) -> Outcome {
     run.ask(1, Kind::Update(3, None));
     run.pass(200);
     run.end()
+}
+
+/// What is built on a void batch may land on the log all the same.
+///
+/// Revision 2 is truncated, and server 2's append lands there. Server 0, which is still at 1, finds it; the
+/// batch that follows it would be the log's next.
+fn build_on_unproved(mutation: Option<Mutation>, trace: bool) -> Outcome {
+    let mut run = stale_append(mutation, trace, 130);
+    run.ask(1, Kind::Update(3, None));
+    run.pass(150);
+    // On the log's own revision 2 this is a conflict.
+    run.ask(0, Kind::Update(3, Some(1)));
+    run.pass(30);
+    run.end()
+}
+
+/// A load that lasts for the window has read its last batches at its end, not at its beginning.
+///
+/// Server 0 projects an object, and the write is as late as it may be; meanwhile the object is deleted. Server
+/// 1, whose load began long ago, reads that deletion, and must not truncate it before the write is over.
+fn loaded_at_start(mutation: Option<Mutation>, trace: bool) -> Outcome {
+    let mut run = Run::new(2, mutation, trace);
+    run.ask(0, Kind::Create(3));
+    // What is watched stays in memory.
+    run.0.watch_at(0, 0, SYSTEM, 0);
+    run.pass(3 * WINDOW / 1000);
+    run.delay(1, Verb::Scan, "@system/A", 1, Some(WINDOW / 1000 + 5));
+    run.ask(1, Kind::Read);
+    run.pass(WINDOW / 1000 + 1);
+    run.delay(
+        0,
+        Verb::Write,
+        "credentials/acme/b",
+        WINDOW / 2000 - 1,
+        Some(1),
+    );
+    run.ask(0, Kind::Create(4));
+    run.pass(4);
+    run.ask(0, Kind::Delete(4));
+    run.pass(WINDOW / 1000);
+    run.end()
+}
+
+/// A project is made again, and with it an object; its projection is still the one of the former life, and
+/// the floor is between the birth and the object's creation.
+fn debris(mutation: Option<Mutation>, trace: bool) -> Run {
+    let mut run = Run::new(2, mutation, trace);
+    run.ask(0, Kind::Begin(1));
+    run.pass(5);
+    run.ask_project(0, Kind::Create(1));
+    run.pass(3 * WINDOW / 1000);
+    run.lose(0, Verb::Write, "pods/default/a", 85);
+    run.ask(0, Kind::Mark(1));
+    run.pass(5);
+    run.ask(0, Kind::Finish(PROJECT));
+    run.pass(15);
+    run.ask(0, Kind::Begin(1));
+    run.pass(5);
+    run.ask_project(0, Kind::Touch(1));
+    run.pass(25);
+    run.ask_project(0, Kind::Create(1));
+    run.pass(32);
+    run
+}
+
+/// What a loader has seen to be debris may be something else when its delete is sent.
+///
+/// Server 1 scans the debris; until it is answered, the object's projection is written and read back, and
+/// the log forgets the object's creation.
+fn eager_debris(mutation: Option<Mutation>, trace: bool) -> Outcome {
+    let mut run = debris(mutation, trace);
+    run.delay(1, Verb::Scan, "p0/A", 1, Some(150));
+    run.ask_project(1, Kind::Read);
+    run.pass(200);
+    run.end()
+}
+
+/// Debris is what the state does not have when the write is sent, not what it did not have once.
+///
+/// Server 1 loads while there is debris, and can't remove it for a while; meanwhile the key has a projection
+/// that is right, and the log forgets it.
+fn closed_own_confirm(mutation: Option<Mutation>, trace: bool) -> Outcome {
+    let mut run = debris(mutation, trace);
+    run.lose(1, Verb::Write, "pods/default/a", 150);
+    run.ask_project(1, Kind::Read);
+    run.pass(400);
+    run.end()
+}
+
+/// Server 1 watches, and can't look at the log for longer than the window. Server 0 has committed and
+/// truncated meanwhile: what server 1 would have found is gone.
+fn watch_cut_off(trace: bool) -> Outcome {
+    let mut mix = Mix::scripted(2);
+    mix.poll_interval = 10_000;
+    let mut run = Run::with(mix, None, trace);
+    run.ask(0, Kind::Create(3));
+    run.pass(20);
+    run.0.watch_at(0, 1, SYSTEM, 1);
+    run.pass(20);
+    run.lose(
+        1,
+        Verb::BatchGet,
+        "@log/0000000000000002",
+        10 * WINDOW / 1000,
+    );
+    run.ask(0, Kind::Update(3, None));
+    run.pass(20 * WINDOW / 1000);
+    // Nobody asks server 1 for anything.
+    run.0.finish()
 }

@@ -223,14 +223,7 @@ impl Core {
             self.line(line);
         }
         self.stir(u64::from(slot) << 3 | verb as u64);
-        let fate = match self.script.fate(
-            server,
-            verb,
-            self.requests.get(slot).map_or(&[], |f| f.request.key()),
-        ) {
-            Some(fate) => fate,
-            None => self.draw(verb),
-        };
+        let fate = self.fate(slot, verb, 0);
         if fate.unavailable {
             let delay = self.way();
             if let Some(flight) = self.requests.get_mut(slot) {
@@ -250,30 +243,24 @@ impl Core {
             _ => 1,
         };
         let mut over = 0;
-        let mut dropped = fate.apply_after.is_none();
+        let mut dropped = false;
         for part in 0..parts {
-            let Some(mut at) = fate.apply_after else {
-                break;
+            // The writes of one request go each its own way, and some not at all.
+            let at = match verb {
+                _ if part == 0 => fate.apply_after,
+                Verb::Write => self.fate(slot, verb, usize::from(part)).apply_after,
+                _ if dropped => None,
+                _ => Some(over + self.rng.range(0, self.mix.way.1)),
             };
-            if part > 0 && fate.scripted {
-                // As the first part.
-            } else if part > 0 {
-                match verb {
-                    Verb::Write => match self.draw(verb).apply_after {
-                        Some(other) => at = other,
-                        None => {
-                            dropped = true;
-                            continue;
-                        }
-                    },
-                    _ => at = over + self.rng.range(0, self.mix.way.1),
-                }
-            }
+            let Some(at) = at else {
+                dropped = true;
+                continue;
+            };
             over = over.max(at);
             self.schedule(slot, at, Event::Apply { slot, part });
             if fate.duplicate && part == 0 {
                 let again = if verb == Verb::Write {
-                    self.rng.range(at, WINDOW / 2 - 1)
+                    self.rng.range(at, at.max(WINDOW / 2 - 1))
                 } else {
                     at + self.rng.below(5 * WINDOW)
                 };
@@ -293,7 +280,7 @@ impl Core {
         let answer = fate
             .answer_after
             .map(|way| over + way)
-            .filter(|answer| !dropped && *answer <= self.mix.give_up);
+            .filter(|answer| !dropped && (fate.scripted || *answer <= self.mix.give_up));
         match answer {
             Some(answer) => self.schedule(
                 slot,
@@ -326,6 +313,23 @@ impl Core {
     fn way(&mut self) -> u64 {
         let (least, most) = self.mix.way;
         self.rng.range(least, most)
+    }
+
+    /// What becomes of a request, or of one write of several.
+    fn fate(&mut self, slot: u32, verb: Verb, part: usize) -> Fate {
+        if self.script.on
+            && let Some(flight) = self.requests.get(slot)
+        {
+            let key = match &flight.request {
+                Request::Write(writes) => writes.get(part).map_or(&[][..], |write| &write.0),
+                request => request.key(),
+            };
+            let fate = self.script.fate(self.now, flight.sender.server, verb, key);
+            if let Some(fate) = fate {
+                return fate;
+            }
+        }
+        self.draw(verb)
     }
 
     fn draw(&mut self, verb: Verb) -> Fate {
