@@ -290,7 +290,7 @@ async fn nothing_acknowledged_is_lost_and_nothing_happens_twice() {
         let mut tasks = Vec::new();
         for (writer, model) in models.drain(..).enumerate() {
             let client = server.client().await;
-            let random = Random::new(random.next());
+            let random = Random::new(random.number());
             tasks.push(tokio::spawn(write(
                 writer,
                 client,

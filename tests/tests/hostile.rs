@@ -95,9 +95,9 @@ async fn damaged_requests_to_every_method() {
                 let at = random.below(bytes.len() as u64) as usize;
                 match random.below(4) {
                     0 => bytes[at] ^= 1 << random.below(8),
-                    1 => bytes[at] = random.next() as u8,
+                    1 => bytes[at] = random.number() as u8,
                     2 => bytes.truncate(at.max(1)),
-                    _ => bytes.insert(at, random.next() as u8),
+                    _ => bytes.insert(at, random.number() as u8),
                 }
             }
             poke(
