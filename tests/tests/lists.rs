@@ -17,7 +17,7 @@ async fn pods(client: &Client, count: usize) -> Vec<Value> {
             pod(&format!("p{n}")),
             json!({"metadata": {"labels": labels}}),
         );
-        made.push(client.create(POD, object).await.unwrap());
+        made.push(client.create(POD, object).await.expect("a new pod"));
     }
     made
 }
