@@ -175,6 +175,11 @@ impl Core {
             Reason::Timeout => Fate::Unknown,
             Reason::ServiceUnavailable => Fate::Refused,
             Reason::NotFound if self.history.was_gone(tenant, began) => Fate::Refused,
+            // What is in memory may be of a life that has ended, however long ago.
+            Reason::NotFound if kind == Kind::Cached && tenant != 0 => Fate::Refused,
+            Reason::RequestEntityTooLarge if matches!(kind, Kind::Bulk(_) | Kind::Empty) => {
+                Fate::Refused
+            }
             // Somebody else has ended the project meanwhile, and somebody has made it again.
             Reason::Conflict if kind == Kind::Close => Fate::Refused,
             Reason::ResourceVersionTooLarge if matches!(kind, Kind::AtLeast(at) if at > least) => {

@@ -1,6 +1,6 @@
 //! What clients do: which operation comes next, and how it is carried out through the engine's interface.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::{Either, select};
@@ -23,6 +23,8 @@ pub(crate) struct Server {
     pub(crate) names: Arc<Names>,
     pub(crate) engine: Engine,
     pub(crate) env: Arc<SimEnv>,
+    /// Handles that are held for long, as those of clients with a session are.
+    pub(crate) handles: Arc<Mutex<Vec<Option<TenantLog>>>>,
 }
 
 impl Core {
@@ -168,7 +170,25 @@ impl Server {
     }
 
     async fn log(&self, tenant: usize) -> Result<TenantLog, Error> {
-        self.engine.tenant(&self.names.tenants[tenant]).await
+        let (use_held, hold) = {
+            let mut core = self.world.core();
+            let hold = core.mix.hold;
+            (core.rng.chance(2 * hold), core.rng.chance(hold))
+        };
+        if use_held && let Some(held) = self.handle(tenant, |held| held.clone()) {
+            return Ok(held);
+        }
+        let log = self.engine.tenant(&self.names.tenants[tenant]).await?;
+        // Held, or what was held is let go.
+        drop(self.handle(tenant, |held| {
+            std::mem::replace(held, hold.then(|| log.clone()))
+        }));
+        Ok(log)
+    }
+
+    fn handle<T>(&self, tenant: usize, f: impl FnOnce(&mut Option<TenantLog>) -> T) -> T {
+        let mut handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
+        f(&mut handles[tenant])
     }
 
     async fn commit(&self, id: u32, tenant: usize) {

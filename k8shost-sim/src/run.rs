@@ -1,6 +1,6 @@
 //! One run: what a seed stands for, from the first event to the last check.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -162,6 +162,7 @@ impl Sim {
                 names: self.names.clone(),
                 engine,
                 env,
+                handles: Arc::new(Mutex::new(vec![None; self.names.tenants.len()])),
             },
             schema,
         });
@@ -175,6 +176,7 @@ impl Sim {
             tail_bytes: mix.tail_bytes as usize,
             batch_bytes: mix.batch_bytes as usize,
             batch_commits: 4,
+            max_commit_bytes: mix.commit_bytes as usize,
             projection_delay: ms(mix.projection_delay),
             truncation_interval: ms(mix.truncation_interval),
             idle_after: ms(mix.idle_after),
@@ -185,6 +187,20 @@ impl Sim {
             stable_writer: 1 + server as u128,
             ..Config::default()
         }
+    }
+
+    /// A server is told to stop, and its process ends some time after.
+    fn shut_down(&mut self, server: usize) {
+        let Some(process) = &self.processes[server] else {
+            return;
+        };
+        let engine = process.server.engine.clone();
+        self.executor
+            .spawn(server, Box::pin(async move { engine.shutdown().await }));
+        let mut core = self.world.core();
+        note!(core, "S{server} is told to stop");
+        let delay = core.rng.range(1000, WINDOW / 4);
+        core.after(delay, Event::Kill { server });
     }
 
     /// A server's process ends, with everything that was in it.
@@ -220,6 +236,10 @@ impl Sim {
 
     fn stop(&mut self, server: usize) {
         if let Some(process) = self.processes[server].take() {
+            // A handle that is held keeps the engine.
+            let handles = process.server.handles.lock();
+            let handles = std::mem::take(&mut *handles.unwrap_or_else(PoisonError::into_inner));
+            drop(handles);
             let did = process.server.engine.stats();
             let mut core = self.world.core();
             core.stats.loads += did.loads.get();
@@ -302,10 +322,18 @@ impl Sim {
             }
             Event::Crash { server } => {
                 let faults = core.faults;
+                let stop = core.mix.stop;
+                let gently = core.rng.chance(stop);
                 drop(core);
-                if faults {
+                if faults && gently {
+                    self.shut_down(server);
+                } else if faults {
                     self.crash(server);
                 }
+            }
+            Event::Kill { server } => {
+                drop(core);
+                self.crash(server);
             }
             Event::Start { server } => {
                 let up = core.processes[server].up;

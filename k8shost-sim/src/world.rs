@@ -43,6 +43,10 @@ pub(crate) enum Event {
     Crash {
         server: usize,
     },
+    /// The end of a server that was told to stop.
+    Kill {
+        server: usize,
+    },
     Start {
         server: usize,
     },
