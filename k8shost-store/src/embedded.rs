@@ -13,18 +13,23 @@
 mod committer;
 mod folder;
 mod journal;
+mod manifest;
 mod queue;
 mod rows;
 mod store;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashSet;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use bytes::Bytes;
+use fjall::{Error, LsmError};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::oneshot;
@@ -32,7 +37,9 @@ use tokio::task::spawn_blocking;
 
 use self::committer::Committer;
 use self::folder::Folder;
+use self::journal::Fault;
 use self::queue::{Queue, SwapRequest, WriteRequest, Writes};
+use self::rows::panic_text;
 use self::store::Store;
 use crate::kv::{Kv, KvError, Pair, Safety, Swap};
 
@@ -56,6 +63,29 @@ pub struct Options {
     pub free_space: FreeSpace,
     /// Is told of every fsync.
     pub observer: Option<Observer>,
+    /// Makes things fail, or panics, at these points.
+    #[cfg(test)]
+    pub(crate) fault: Option<Arc<dyn Fn(Point) -> fjall::Result<()> + Send + Sync>>,
+}
+
+/// Where a test can make something fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Point {
+    Open,
+    BeforeCommit,
+    AfterCommit,
+}
+
+impl Options {
+    #[cfg(test)]
+    fn at(&self, point: Point) -> fjall::Result<()> {
+        self.fault.as_ref().map_or(Ok(()), |fault| fault(point))
+    }
+
+    #[cfg(not(test))]
+    fn at(&self, _: Point) -> fjall::Result<()> {
+        Ok(())
+    }
 }
 
 /// Says how many bytes are free on the disk that a folder is on.
@@ -84,6 +114,8 @@ impl Default for Options {
             settle_interval: Duration::from_secs(10),
             free_space: Arc::new(free_space),
             observer: None,
+            #[cfg(test)]
+            fault: None,
         }
     }
 }
@@ -155,9 +187,40 @@ pub struct EmbeddedKv {
     committer: Mutex<Option<JoinHandle<()>>>,
 }
 
+fn open_store(folder: &Path, options: &Options) -> Result<Store, OpenError> {
+    let path = folder::store(folder);
+    let damaged = |detail: String| OpenError::Damaged {
+        folder: folder.to_owned(),
+        detail,
+    };
+    manifest::inspect(&path)
+        .map_err(|error| OpenError::io(&path, error))?
+        .map_err(damaged)?;
+    journal::inspect(&path).map_err(|fault| match fault {
+        Fault::Io(path, error) => OpenError::io(&path, error),
+        Fault::Damaged(detail) => damaged(detail),
+    })?;
+    let open = || {
+        options
+            .at(Point::Open)
+            .and_then(|()| Store::open(&path, options))
+    };
+    let error = match catch_unwind(AssertUnwindSafe(open)) {
+        Ok(Ok(store)) => return Ok(store),
+        Ok(Err(error)) => error,
+        Err(panic) => return Err(damaged(panic_text(panic.as_ref()).to_owned())),
+    };
+    Err(match error {
+        Error::Io(error) | Error::Storage(LsmError::Io(error)) if !rows::is_damage(&error) => {
+            OpenError::io(&path, error)
+        }
+        error => damaged(error.to_string()),
+    })
+}
+
 /// What readers and the writing thread share.
 struct Shared {
-    folder: Folder,
+    folder: PathBuf,
     options: Options,
     queue: Queue,
     state: RwLock<State>,
@@ -188,26 +251,23 @@ impl EmbeddedKv {
     /// Another process has the folder, it has something else in it, or what is stored can't be read.
     pub fn open(folder: impl AsRef<Path>, options: Options) -> Result<Self, OpenError> {
         let folder = Folder::open(folder.as_ref())?;
-        let store = Store::open(&folder.store(), &options).map_err(|error| OpenError::Damaged {
-            folder: folder.path().to_owned(),
-            detail: error.to_string(),
-        })?;
+        let store = open_store(folder.path(), &options)?;
         let state = State {
             store: Some(store),
             closed: String::new(),
             doubt: HashSet::new(),
         };
         let shared = Arc::new(Shared {
-            folder,
+            folder: folder.path().to_owned(),
             options,
             queue: Queue::default(),
             state: RwLock::new(state),
         });
-        let committer = Committer::new(Arc::clone(&shared));
+        let committer = Committer::new(Arc::clone(&shared), folder);
         let thread = thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || committer.run());
-        let thread = thread.map_err(|error| OpenError::io(shared.folder.path(), error))?;
+        let thread = thread.map_err(|error| OpenError::io(&shared.folder, error))?;
         Ok(Self {
             shared,
             committer: Mutex::new(Some(thread)),
@@ -247,10 +307,10 @@ impl Shared {
     }
 
     /// Opens the store after it failed.
-    fn open_store(&self) -> Result<Store, String> {
-        let path = self.folder.store();
-        journal::renew(&path).map_err(|error| format!("can't copy its journal: {error}"))?;
-        Store::open(&path, &self.options).map_err(|error| error.to_string())
+    fn open_again(&self) -> Result<Store, OpenError> {
+        let path = folder::store(&self.folder);
+        journal::renew(&path).map_err(|error| OpenError::io(&path, error))?;
+        open_store(&self.folder, &self.options)
     }
 
     /// Takes the store away from the readers, who are told why.
@@ -271,7 +331,7 @@ impl Shared {
     }
 
     fn room(&self) -> Room {
-        match (self.options.free_space)(self.folder.path()) {
+        match (self.options.free_space)(&self.folder) {
             Ok(free) if free < self.options.reserve_bytes / 2 => Room::Nothing,
             Ok(free) if free < self.options.reserve_bytes => Room::Tidying,
             // If it can't be told, the writes will.

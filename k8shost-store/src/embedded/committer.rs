@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use fjall::{Error, PersistMode};
 
+use super::folder::Folder;
 use super::queue::{Group, Next, SwapRequest, WriteRequest};
 use super::rows::panic_text;
 use super::store::{Store, is_key, is_log};
-use super::{Room, Shared, Synced};
+use super::{Point, Room, Shared, Synced};
 use crate::kv::{KvError, Swap};
 
 /// How long to wait before opening the store again, where that follows closely on the last time.
@@ -25,6 +26,15 @@ const QUIET_BYTES: u64 = 256 << 10;
 /// What the store is to forget about when it is quiet: less than this may stay in memory.
 const SETTLE_BYTES: u64 = 512 << 10;
 
+/// So many flushed tables are merged.
+const MERGED_TABLES: usize = 4;
+
+/// One flush more frees what the merge has replaced.
+const SETTLE_FLUSHES: usize = MERGED_TABLES + 1;
+
+/// It is not worth another merge to free less than this.
+const STALE_BYTES: u64 = 1 << 20;
+
 /// A deletion counts as this much written: what it frees is mostly more than what it takes.
 const DELETION_BYTES: u64 = 4 << 10;
 
@@ -33,6 +43,8 @@ const ATTEMPTS: usize = 3;
 
 pub(super) struct Committer {
     shared: Arc<Shared>,
+    /// Locked until the store is closed.
+    _folder: Folder,
     /// Set while the store takes no writes.
     broken: Option<Broken>,
     /// When the store is opened again after the next failure: at once, unless it failed just before.
@@ -50,12 +62,17 @@ struct Settling {
     recent: u64,
     /// Written since the store was at rest.
     written: u64,
-    /// Flushes to be begun before it is again.
-    flushes: u8,
+    /// Flushes to be begun.
+    flushes: usize,
+    /// How often there was something else to wait for.
+    waited: usize,
+    /// Bytes that could be freed when that was last begun: it is done again while it helps.
+    stale: u64,
 }
 
 struct Broken {
-    reason: String,
+    /// What callers are told.
+    error: KvError,
     /// It is not opened again before.
     until: Instant,
 }
@@ -75,15 +92,18 @@ struct Answers {
 }
 
 impl Committer {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, folder: Folder) -> Self {
         let settling = Settling {
             next: Instant::now() + shared.options.settle_interval,
             recent: 0,
             written: shared.state().store.as_ref().map_or(0, Store::unflushed),
             flushes: 0,
+            waited: 0,
+            stale: u64::MAX,
         };
         Self {
             shared,
+            _folder: folder,
             broken: None,
             pause: Duration::ZERO,
             healthy_since: Instant::now(),
@@ -128,27 +148,34 @@ impl Committer {
         if std::mem::take(&mut settling.recent) > QUIET_BYTES {
             return;
         }
-        if settling.written > SETTLE_BYTES {
-            settling.written = 0;
-            settling.flushes = 2;
-        }
         let state = self.shared.state();
         let Some(store) = &state.store else { return };
-        if settling.flushes == 0 || !store.keeps_up() {
+        if settling.written > SETTLE_BYTES {
+            settling.written = 0;
+            settling.flushes = SETTLE_FLUSHES;
+            settling.stale = u64::MAX;
+        } else if settling.flushes == 0 && (STALE_BYTES..settling.stale).contains(&store.stale()) {
+            settling.flushes = SETTLE_FLUSHES;
+            settling.stale = store.stale();
+        }
+        if settling.flushes == 0 {
             return;
         }
-        settling.flushes -= 1;
-        let done = store.settle();
-        // Data that is not merged yet is worth another.
-        settling.flushes = settling.flushes.max(u8::from(store.is_fresh()));
+        let done = store.settle(MERGED_TABLES + settling.waited);
         drop(state);
-        if let Err(reason) = done {
-            self.fail(&reason);
+        match done {
+            Ok(true) => {
+                settling.flushes -= 1;
+                settling.waited = 0;
+            }
+            // A merge that does not come, because others are more urgent, comes with more tables.
+            Ok(false) => settling.waited += 1,
+            Err(reason) => self.fail(&KvError::Unavailable(reason)),
         }
     }
 
     fn serve(&mut self, group: Group) {
-        // Whether an attempt may have written the group, so that it is its own value that a swap finds.
+        let mut tried = vec![false; group.swaps.len()];
         let mut doubt = false;
         let mut error = KvError::Unavailable(String::new());
         for _ in 0..ATTEMPTS {
@@ -156,7 +183,7 @@ impl Committer {
                 error = refused;
                 break;
             }
-            let reason = match self.write(&group, doubt) {
+            let reason = match self.write(&group, &mut tried) {
                 Ok(answers) => return group.answer(answers.swaps, answers.writes),
                 Err(Failed::Nothing(reason)) => reason,
                 Err(Failed::Unknown(reason)) => {
@@ -165,8 +192,8 @@ impl Committer {
                     reason
                 }
             };
-            self.fail(&reason);
             error = KvError::Unavailable(reason);
+            self.fail(&error);
         }
         if doubt {
             error = KvError::Unknown(error.to_string());
@@ -175,16 +202,13 @@ impl Committer {
         group.answer(vec![Err(error.clone()); swaps], vec![Err(error); writes]);
     }
 
-    fn fail(&mut self, reason: &str) {
-        tracing::error!(
-            reason,
-            "the store failed; it takes no writes until it is opened again"
-        );
+    fn fail(&mut self, error: &KvError) {
+        tracing::error!(%error, "no more writes until the store is opened again");
         if self.healthy_since.elapsed() > LONGEST_PAUSE {
             self.pause = Duration::ZERO;
         }
         self.broken = Some(Broken {
-            reason: reason.to_owned(),
+            error: error.clone(),
             until: Instant::now() + self.pause,
         });
         self.pause = (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
@@ -196,15 +220,16 @@ impl Committer {
             return Ok(());
         };
         if Instant::now() < broken.until {
-            return Err(KvError::Unavailable(broken.reason.clone()));
+            return Err(broken.error.clone());
         }
         if self.shared.room() == Room::Nothing {
             // Opening needs room itself; until there is some, the failed store still serves reads.
+            broken.error = KvError::Full(format!("it failed, {}", broken.error));
             broken.until = Instant::now() + FIRST_PAUSE;
-            return Err(KvError::Full(broken.reason.clone()));
+            return Err(broken.error.clone());
         }
         close(self.shared.take_store("it is being opened again"));
-        match self.shared.open_store() {
+        match self.shared.open_again() {
             Ok(store) => {
                 tracing::warn!("the store is open again");
                 self.shared.put_store(store);
@@ -214,36 +239,33 @@ impl Committer {
                 Ok(())
             }
             Err(error) => {
-                let reason = format!("can't open the store again: {error}");
+                let reason = format!("it can't be opened again: {error}");
                 drop(self.shared.take_store(&reason));
-                self.fail(&reason);
-                Err(KvError::Unavailable(reason))
+                let error = KvError::Unavailable(reason);
+                self.fail(&error);
+                Err(error)
             }
         }
     }
 }
 
 impl Committer {
-    /// Writes a group, in which no key is written twice.
-    fn write(&mut self, group: &Group, doubt: bool) -> Result<Answers, Failed> {
+    /// Writes a group, in which no key is written twice. Notes which swaps it tried: should the attempt
+    /// fail, it may be their own value that they find at the next.
+    fn write(&mut self, group: &Group, tried: &mut [bool]) -> Result<Answers, Failed> {
         let state = self.shared.state();
         let Some(store) = &state.store else {
             return Err(Failed::Nothing(state.closed.clone()));
         };
-        while !store.keeps_up() {
-            if store.has_failed() {
-                return Err(Failed::Nothing("its background work failed".into()));
-            }
-            sleep(Duration::from_millis(1));
-        }
+        keep_pace(store).map_err(Failed::Nothing)?;
         let room = self.shared.room();
         let mut batch = store.batch(group.swaps.len());
         let (mut bytes, mut deletions) = (0, 0);
 
-        let swap = |swap: &SwapRequest| {
+        let swap = |(swap, tried): (&SwapRequest, &mut bool)| {
             check_key(&swap.key)?;
             let found = store.get(&swap.key)?;
-            let landed = doubt && found.as_ref() == Some(&swap.new);
+            let landed = *tried && found.as_ref() == Some(&swap.new);
             if found != swap.expected && !landed {
                 return Ok(Swap::Found(found));
             }
@@ -255,9 +277,10 @@ impl Committer {
             check_room(room, needed)?;
             bytes += swap.key.len() + swap.new.len();
             store.put(&mut batch, swap.key.clone(), Some(swap.new.clone()));
+            *tried = true;
             Ok(Swap::Swapped)
         };
-        let swaps: Vec<_> = group.swaps.iter().map(swap).collect();
+        let swaps: Vec<_> = group.swaps.iter().zip(tried).map(swap).collect();
 
         let write = |request: &WriteRequest| {
             check_room(room, Room::Tidying)?;
@@ -288,9 +311,14 @@ impl Committer {
             PersistMode::Buffer
         };
         let started = Instant::now();
-        let done = catch_unwind(AssertUnwindSafe(|| match batch.is_empty() {
-            true => store.persist(mode),
-            false => batch.durability(Some(mode)).commit(),
+        let options = &self.shared.options;
+        let done = catch_unwind(AssertUnwindSafe(|| {
+            options.at(Point::BeforeCommit)?;
+            match batch.is_empty() {
+                true => store.persist(mode)?,
+                false => batch.durability(Some(mode)).commit()?,
+            }
+            options.at(Point::AfterCommit)
         }));
         match done {
             Ok(Ok(())) => {}
@@ -303,7 +331,7 @@ impl Committer {
         let written = bytes as u64 + deletions * DELETION_BYTES;
         self.settling.recent += written;
         self.settling.written += written;
-        if sync && let Some(observe) = &self.shared.options.observer {
+        if sync && let Some(observe) = &options.observer {
             observe(&Synced {
                 requests: swaps.len() + writes.len(),
                 bytes,
@@ -312,6 +340,23 @@ impl Committer {
         }
         Ok(Answers { swaps, writes })
     }
+}
+
+/// Waits until the background work has caught up.
+fn keep_pace(store: &Store) -> Result<(), String> {
+    let mut waited = 0;
+    while !store.keeps_up() {
+        if store.has_failed() {
+            return Err("its background work failed".into());
+        }
+        // It may not know that there is some: after recovery, or where it chose to do other things first.
+        if waited % 1000 == 0 {
+            store.settle(24)?;
+        }
+        sleep(Duration::from_millis(1));
+        waited += 1;
+    }
+    Ok(())
 }
 
 fn check_key(key: &[u8]) -> Result<(), KvError> {

@@ -21,6 +21,11 @@ const FORMAT_NAME: &str = "k8shost-store";
 /// creation leaves that was cut short.
 const MAY_BE_THERE: [&str; 3] = ["lost+found", "lock", "format.new"];
 
+/// Where the LSM store has its files.
+pub(super) fn store(folder: &Path) -> PathBuf {
+    folder.join("store")
+}
+
 /// A data folder that this process, and no other, has.
 #[derive(Debug)]
 pub(super) struct Folder {
@@ -46,13 +51,8 @@ impl Folder {
                 .map_err(|error| OpenError::io(path, error))?;
         }
         folder.clear_unfinished()?;
-        create(&folder.store()).map_err(|error| OpenError::io(&folder.store(), error))?;
+        create(&store(path)).map_err(|error| OpenError::io(&store(path), error))?;
         Ok(folder)
-    }
-
-    /// Where the LSM store has its files.
-    pub(super) fn store(&self) -> PathBuf {
-        self.path.join("store")
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -72,7 +72,7 @@ impl Folder {
     /// Takes away what is left of a store whose creation was cut short. Its version marker is the last
     /// thing that is made before anything can be stored.
     fn clear_unfinished(&self) -> Result<(), OpenError> {
-        let store = self.store();
+        let store = store(&self.path);
         let failed = |error| OpenError::io(&store, error);
         if !store.try_exists().map_err(failed)?
             || has_bytes(&store.join("version")).map_err(failed)?

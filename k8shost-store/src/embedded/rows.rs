@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::cell::RefCell;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
@@ -25,6 +25,14 @@ pub(super) enum Failure {
     Panic(String),
 }
 
+/// Whether a file is not as it was written, as opposed to a disk that does not answer.
+pub(super) fn is_damage(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::UnexpectedEof | ErrorKind::NotFound | ErrorKind::InvalidData
+    )
+}
+
 /// What a panic said.
 pub(super) fn panic_text(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<String>().map(String::as_str);
@@ -45,11 +53,8 @@ impl Failure {
             _ => None,
         };
         let detail = match io {
-            Some(error) => match error.kind() {
-                ErrorKind::UnexpectedEof => "its file is too short".to_owned(),
-                ErrorKind::NotFound => "its file is missing".to_owned(),
-                _ => return KvError::Unavailable(format!("can't read: {error}")),
-            },
+            Some(error) if is_damage(error) => format!("its file is damaged: {error}"),
+            Some(error) => return KvError::Unavailable(format!("can't read: {error}")),
             None => match self {
                 Self::Error(Error::Storage(LsmError::ChecksumMismatch { .. })) => {
                     "its checksum is wrong".to_owned()

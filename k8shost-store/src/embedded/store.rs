@@ -45,7 +45,7 @@ fn layout(options: &Options, separate_from: u32) -> KeyspaceCreateOptions {
         .compression(CompressionType::Lz4)
         .file_target_size(64 << 20)
         .staleness_threshold(0.5)
-        .age_cutoff(0.5);
+        .age_cutoff(1.0);
     KeyspaceCreateOptions::default()
         .max_memtable_size(options.memtable_bytes)
         .with_kv_separation(Some(values))
@@ -172,29 +172,37 @@ impl Store {
 
     /// Begins to flush what is in memory, also where there is little.
     ///
-    /// The library keeps the memory of what it has flushed until it begins to flush something else, and
-    /// frees the space of what is deleted or overwritten when it merges tables, of which there have to
-    /// be a few. So it takes some calls until a store is at rest, and each has something to flush, if
-    /// only the deletion of a key that there is not.
-    pub(super) fn settle(&self) -> Result<(), String> {
+    /// The library keeps the memory of what it has flushed until it begins to flush something else. It
+    /// frees the space of what is deleted or overwritten when it merges tables, for which there have to be
+    /// a few new ones; and what is then to be moved out of files that have little left, it moves when it
+    /// merges the tables again that have it. So it takes some calls until a store is at rest, and each has
+    /// something to flush that belongs to a merge of everything. Says whether it was one: not where the
+    /// last is not over, or a merge of this many tables is to come first.
+    pub(super) fn settle(&self, tables: usize) -> Result<bool, String> {
+        let mut counts = true;
         for keyspace in self.keyspaces() {
-            if keyspace.tree.active_memtable().is_empty() {
-                let mut batch = self.batch(1);
-                batch.remove(keyspace, absent_key(keyspace)?);
-                batch.commit().map_err(|error| error.to_string())?;
+            let unmerged = keyspace.tree.l0_run_count();
+            if keyspace.sealed_memtable_count() > 0 || unmerged >= tables {
+                counts = false;
+                continue;
             }
+            let mut batch = self.batch(2);
+            // These keys are not there, and behind and before all that are.
+            batch.remove(keyspace, absent_key(keyspace, 0)?);
+            batch.remove(keyspace, absent_key(keyspace, 0xff)?);
+            batch.commit().map_err(|error| error.to_string())?;
             keyspace
                 .rotate_memtable()
                 .map_err(|error| error.to_string())?;
         }
-        Ok(())
+        Ok(counts)
     }
 
-    /// Whether there is data that has been flushed, but not merged with what was there before.
-    pub(super) fn is_fresh(&self) -> bool {
-        self.keyspaces()
-            .iter()
-            .any(|keyspace| keyspace.l0_table_count() > 0)
+    /// Bytes on the disk that nothing refers to any more, where they are most of all.
+    pub(super) fn stale(&self) -> u64 {
+        let stale = |keyspace: &&Keyspace| keyspace.fragmented_blob_bytes();
+        let mostly = |keyspace: &&&Keyspace| stale(keyspace) > keyspace.disk_space() / 2;
+        self.keyspaces().iter().filter(mostly).map(stale).sum()
     }
 
     /// Bytes that are in memory, but not flushed.
@@ -225,13 +233,14 @@ impl Store {
     }
 }
 
-fn absent_key(keyspace: &Keyspace) -> Result<Vec<u8>, String> {
-    let mut key = vec![0];
+/// The shortest key of this byte only that there is not.
+fn absent_key(keyspace: &Keyspace, byte: u8) -> Result<Vec<u8>, String> {
+    let mut key = vec![byte];
     while keyspace
         .contains_key(&key)
         .map_err(|error| error.to_string())?
     {
-        key.push(0);
+        key.push(byte);
     }
     Ok(key)
 }
@@ -245,6 +254,11 @@ pub(super) fn is_key(key: &[u8]) -> bool {
 pub(super) fn is_log(key: &[u8]) -> bool {
     const LOG: &[u8] = b"/@log/";
     key.windows(LOG.len()).any(|part| part == LOG)
+}
+
+/// Whether this is the key of a tenant's floor.
+pub(super) fn is_floor(key: &[u8]) -> bool {
+    key.ends_with(b"/@floor")
 }
 
 fn shared_prefix<'a>(a: &'a [u8], b: &[u8]) -> &'a [u8] {
