@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use k8shost_store::kv::{Kv, KvError, Pair, Safety, Swap};
 
 use crate::mix::WINDOW;
-use crate::store::{Answer, Request};
+use crate::request::{Answer, Request};
 use crate::world::World;
 
 /// The store, as one start of one server sees it.

@@ -17,6 +17,12 @@ pub fn script_for(mutation: Mutation) -> Option<Script> {
         Mutation::LoadedAtStart => Some(loaded_at_start),
         Mutation::EagerDebris => Some(eager_debris),
         Mutation::ClosedOwnConfirm => Some(closed_own_confirm),
+        Mutation::MineRetryStart => Some(mine_retry_start),
+        Mutation::WaitHalf => Some(wait_half),
+        Mutation::PremiseW => Some(premise_w),
+        Mutation::StableWriter => Some(stable_writer),
+        Mutation::AnyTentative => Some(any_tentative),
+        Mutation::WatchNoFloor => Some(watch_no_floor),
         _ => None,
     }
 }
@@ -25,10 +31,13 @@ pub fn script_for(mutation: Mutation) -> Option<Script> {
 pub type Script = fn(Option<Mutation>, bool) -> Outcome;
 
 /// Schedules that the protocol once did not pass: their names, and `true` keeps the trace.
-pub const REGRESSIONS: &[(&str, fn(bool) -> Outcome)] = &[(
+pub const REGRESSIONS: &[(&str, Regression)] = &[(
     "a watch is told when the log was truncated while it could not look",
     watch_cut_off,
 )];
+
+/// Runs such a schedule; `true` keeps the trace.
+pub type Regression = fn(bool) -> Outcome;
 
 const SYSTEM: usize = 0;
 const PROJECT: usize = 1;
@@ -118,7 +127,11 @@ impl Run {
 /// Servers 0 and 2 know revision 1, and have not looked for long. Server 2 sends an append for revision 2,
 /// which will land after so many seconds, and dies.
 fn stale_append(mutation: Option<Mutation>, trace: bool, lands: u64) -> Run {
-    let mut run = Run::new(3, mutation, trace);
+    let run = Run::new(3, mutation, trace);
+    with_stale_append(run, lands)
+}
+
+fn with_stale_append(mut run: Run, lands: u64) -> Run {
     run.ask(1, Kind::Create(3));
     run.pass(20);
     run.ask(0, Kind::Read);
@@ -236,6 +249,130 @@ fn closed_own_confirm(mutation: Option<Mutation>, trace: bool) -> Outcome {
     run.lose(1, Verb::Write, "pods/default/a", 150);
     run.ask_project(1, Kind::Read);
     run.pass(400);
+    run.end()
+}
+
+/// An append that took several attempts has found the end of the log when the first of them began.
+///
+/// Server 0's first attempt takes effect, and it hears of that only with the third. Meanwhile server 1 has
+/// changed the object again, and so server 0's state is no longer one to project.
+fn mine_retry_start(mutation: Option<Mutation>, trace: bool) -> Outcome {
+    let mut run = Run::new(2, mutation, trace);
+    run.ask(0, Kind::Read);
+    run.ask(1, Kind::Read);
+    run.pass(10);
+    let first = "@log/0000000000000001";
+    run.delay(0, Verb::Swap, first, 1, None);
+    run.ask(0, Kind::Create(3));
+    run.pass(2);
+    run.lose(0, Verb::Swap, first, 20);
+    run.delay(
+        0,
+        Verb::Write,
+        "credentials/acme/a",
+        WINDOW / 2000 - 1,
+        None,
+    );
+    run.ask(1, Kind::Update(3, None));
+    run.pass(2 * WINDOW / 1000);
+    run.end()
+}
+
+/// A projection that was sent with the oldest confirmation that will do lands as late as it may; till then
+/// the log must not forget what it is overruled by.
+fn wait_half(mutation: Option<Mutation>, trace: bool) -> Outcome {
+    let mut mix = Mix::scripted(2);
+    mix.projection_delay = WINDOW / 4 - 2000;
+    let mut run = Run::with(mix, mutation, trace);
+    run.ask(0, Kind::Create(3));
+    run.pass(3 * WINDOW / 1000);
+    run.ask(0, Kind::Read);
+    run.ask(1, Kind::Read);
+    run.pass(20);
+    run.delay(
+        0,
+        Verb::Write,
+        "credentials/acme/a",
+        WINDOW / 2000 - 1,
+        None,
+    );
+    run.ask(0, Kind::Update(3, None));
+    run.pass(1);
+    run.ask(1, Kind::Update(3, None));
+    run.pass(2 * WINDOW / 1000);
+    run.end()
+}
+
+/// A projection that is sent again and again has to be confirmed again.
+///
+/// Server 0's projections are lost for a while. When one is not, the object has long been changed by server
+/// 1, and the log forgets that before the projection lands.
+fn premise_w(mutation: Option<Mutation>, trace: bool) -> Outcome {
+    let mut run = Run::new(2, mutation, trace);
+    run.ask(1, Kind::Read);
+    run.ask(0, Kind::Read);
+    run.pass(10);
+    let key = "credentials/acme/a";
+    run.lose(0, Verb::Write, key, 33);
+    run.delay(0, Verb::Write, key, WINDOW / 2000 - 1, None);
+    run.ask(0, Kind::Create(3));
+    run.pass(2);
+    run.ask(1, Kind::Update(3, None));
+    run.pass(2 * WINDOW / 1000);
+    run.end()
+}
+
+/// What a process has left behind is not its successor's.
+///
+/// Server 0 sends an append, dies, starts again, and sends another for the same revision. The first one
+/// lands first.
+fn stable_writer(mutation: Option<Mutation>, trace: bool) -> Outcome {
+    let mut run = Run::new(1, mutation, trace);
+    run.ask(0, Kind::Read);
+    run.pass(10);
+    let first = "@log/0000000000000001";
+    run.delay(0, Verb::Swap, first, 20, None);
+    run.ask(0, Kind::Create(3));
+    run.pass(2);
+    run.0.crash(0);
+    run.0.start(0);
+    run.delay(0, Verb::Swap, first, 30, Some(1));
+    run.ask(0, Kind::Create(4));
+    run.pass(2 * WINDOW / 1000);
+    run.end()
+}
+
+/// What is read from memory is proved.
+///
+/// Revision 2 is truncated, and server 2's append lands there. Server 0 finds it, and has asked for the floor.
+fn any_tentative(mutation: Option<Mutation>, trace: bool) -> Outcome {
+    let mut run = stale_append(mutation, trace, 130);
+    run.ask(1, Kind::Update(3, None));
+    run.pass(150);
+    run.delay(0, Verb::Get, "@floor", 1, Some(30));
+    run.ask(0, Kind::Read);
+    run.pass(10);
+    run.ask(0, Kind::Cached);
+    run.pass(60);
+    run.end()
+}
+
+/// A batch where server 0 knows one to be may be another, once the log is truncated.
+///
+/// Server 0 knows revision 2, but does not keep its events. Server 1 truncates it, which server 0 does not hear
+/// of, and server 2's append lands there.
+fn watch_no_floor(mutation: Option<Mutation>, trace: bool) -> Outcome {
+    let mut mix = Mix::scripted(3);
+    mix.tail_bytes = 0;
+    let mut run = with_stale_append(Run::with(mix, mutation, trace), 130);
+    run.ask(1, Kind::Update(3, None));
+    run.pass(10);
+    run.ask(0, Kind::Read);
+    run.pass(10);
+    run.lose(0, Verb::Get, "@floor", 200);
+    run.pass(150);
+    run.0.watch_at(0, 0, SYSTEM, 1);
+    run.pass(100);
     run.end()
 }
 
