@@ -1,4 +1,4 @@
-//! A few hundred seeds of every mix, the protocol unbroken.
+//! Seeds of every mix, the protocol unbroken: together more than a million operations of clients.
 
 use k8shost_sim::{REGRESSIONS, Recipe, Setup, Sweep, run};
 
@@ -12,7 +12,8 @@ fn setup(recipe: Recipe) -> Setup {
     }
 }
 
-fn holds(recipe: Recipe, seeds: u64) {
+/// Seeds that nothing is wrong with, and how many operations they come to at least.
+fn hold(recipe: Recipe, seeds: u64, operations: u64) {
     let sweep = Sweep {
         start: 1,
         seeds,
@@ -22,43 +23,50 @@ fn holds(recipe: Recipe, seeds: u64) {
     let swept = sweep.run(&setup(recipe));
     assert_eq!(swept.failed, None, "{recipe:?}");
     assert_eq!(swept.seeds, seeds);
-    assert!(swept.stats.commits > 0 && swept.stats.reads > 0 && swept.stats.events > 0);
+    let stats = swept.stats;
+    assert!(stats.commits > 0 && stats.reads > 0 && stats.events > 0);
+    let came_to = stats.operations;
+    assert!(came_to >= operations, "{recipe:?}: {came_to} operations");
 }
 
 #[test]
 fn the_protocol_holds_under_every_fault() {
-    holds(Recipe::Even, 120);
+    hold(Recipe::Even, 1800, 200_000);
 }
 
 #[test]
 fn the_protocol_holds_while_batches_are_void() {
-    holds(Recipe::Void, 60);
+    hold(Recipe::Void, 800, 100_000);
 }
 
 #[test]
 fn the_protocol_holds_while_projections_are_stale() {
-    holds(Recipe::Stale, 50);
+    hold(Recipe::Stale, 700, 110_000);
 }
 
 #[test]
 fn the_protocol_holds_while_projects_come_and_go() {
-    holds(Recipe::Lives, 50);
-    holds(Recipe::Debris, 50);
+    hold(Recipe::Lives, 550, 100_000);
+}
+
+#[test]
+fn the_protocol_holds_while_former_lives_leave_things_behind() {
+    hold(Recipe::Debris, 450, 60_000);
 }
 
 #[test]
 fn the_protocol_holds_while_tenants_are_loaded() {
-    holds(Recipe::Loads, 80);
+    hold(Recipe::Loads, 700, 60_000);
 }
 
 #[test]
 fn the_protocol_holds_where_one_process_has_the_store() {
-    holds(Recipe::Embedded, 30);
+    hold(Recipe::Embedded, 80, 300_000);
 }
 
 #[test]
 fn the_protocol_holds_without_faults() {
-    holds(Recipe::Calm, 40);
+    hold(Recipe::Calm, 400, 80_000);
 }
 
 #[test]
