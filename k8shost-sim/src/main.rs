@@ -42,7 +42,7 @@ struct Args {
     /// With --script: leave the protocol as it is.
     #[arg(long, requires = "script")]
     unbroken: bool,
-    /// Print how many seeds it takes to catch each mutation, from three disjoint ranges.
+    /// Print how many seeds it takes to catch each mutation; --secs is for each, and one is run at once.
     #[arg(long)]
     table: bool,
 }
@@ -123,13 +123,12 @@ fn trace(args: &Args, outcome: &Outcome) -> ExitCode {
     }
 }
 
-/// One lucky seed does not make a figure: each mutation is looked for in three ranges.
-const RANGES: u64 = 3;
-const APART: u64 = 10_000_000;
+/// One lucky seed does not make a figure: each mutation is to be caught so many times.
+const CATCHES: u64 = 20;
 
 fn table(args: &Args, setup: &Setup) {
-    println!("| mutation | mix | seeds to catch | caught as |");
-    println!("| --- | --- | --- | --- |");
+    println!("| mutation | mix | seeds to catch | script | caught first as |");
+    println!("| --- | --- | --- | --- | --- |");
     for &mutation in Mutation::ALL {
         if args.mutation.is_some_and(|only| only != mutation) {
             continue;
@@ -144,28 +143,40 @@ fn table(args: &Args, setup: &Setup) {
             mutation: Some(mutation),
             ..*setup
         };
-        let (mut took, mut caught) = (Vec::new(), None);
-        for range in 0..RANGES {
-            let start = 1 + range * APART;
+        let (mut seeds, mut catches, mut how) = (0, 0, None);
+        let mut left = Duration::from_secs(args.secs.unwrap_or(60));
+        while catches < CATCHES && seeds < args.seeds && !left.is_zero() {
             let swept = Sweep {
-                start,
-                seeds: args.seeds,
-                time: Some(Duration::from_secs(args.secs.unwrap_or(60))),
-                threads: args.threads,
+                start: args.start + seeds,
+                seeds: args.seeds - seeds,
+                time: Some(left),
+                threads: 1,
             }
             .run(&setup);
-            took.push(match &swept.failed {
-                Some((seed, _)) => format!("{}", seed - start + 1),
-                None => format!("none in {}", swept.seeds),
-            });
-            caught = caught.or(swept.failed.map(|failed| failed.1));
+            left = left.saturating_sub(swept.took);
+            seeds += swept.seeds;
+            if let Some((_, violation)) = swept.failed {
+                catches += 1;
+                how.get_or_insert(violation);
+            }
         }
-        let caught: String = caught.unwrap_or_default().chars().take(100).collect();
+        let figure = match catches {
+            0 => format!("none in {seeds}"),
+            CATCHES => format!("{}", seeds.div_ceil(catches)),
+            _ => format!("{} ({catches} in {seeds})", seeds.div_ceil(catches)),
+        };
+        let script = script_for(mutation).map(|script| script(Some(mutation), false).violation);
+        let scripted = match &script {
+            None => "",
+            Some(None) => "passes",
+            Some(Some(_)) => "yes",
+        };
+        let how = how.or(script.flatten()).unwrap_or_default();
+        let how: String = how.chars().take(100).collect();
         println!(
-            "| `{mutation:?}` | {} | {} | {} |",
+            "| `{mutation:?}` | {} | {figure} | {scripted} | {} |",
             recipe_name(recipe),
-            took.join(", "),
-            caught.replace('|', "\\|")
+            how.replace('|', "\\|")
         );
     }
 }

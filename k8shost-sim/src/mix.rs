@@ -139,6 +139,7 @@ impl Mix {
                 Recipe::Void,
                 Recipe::Stale,
                 Recipe::Lives,
+                Recipe::Debris,
                 Recipe::Loads,
                 Recipe::Embedded,
                 Recipe::Calm,

@@ -54,7 +54,7 @@ impl Run {
             seed: 0,
             recipe: Recipe::Calm,
             mutation,
-            white: false,
+            white: mutation.is_none(),
             trace,
         };
         let sim = Sim::new(&setup, mix, Rng::new(0));
