@@ -17,6 +17,7 @@ mod pd;
 mod proto;
 mod random;
 mod raw;
+mod refusals;
 mod tikv;
 mod topology;
 

@@ -11,7 +11,8 @@ use crate::counters::Counters;
 use crate::data::{Data, Write};
 use crate::faults::{Action, Answer, Apply, Asked, Faults};
 use crate::proto::{errorpb, kvrpcpb};
-use crate::topology::{Region, Topology, key_not_in_region, raft_entry_too_large};
+use crate::refusals::{key_not_in_region, raft_entry_too_large};
+use crate::topology::{Region, Topology};
 
 /// TiKV's own limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,6 +144,12 @@ pub(crate) enum Failure {
     Status(Status),
     /// The connection is to be closed.
     Disconnect,
+}
+
+impl From<Box<errorpb::Error>> for Failure {
+    fn from(error: Box<errorpb::Error>) -> Failure {
+        Failure::Region(error)
+    }
 }
 
 impl From<errorpb::Error> for Failure {
@@ -373,19 +380,19 @@ fn first_end<'a>(a: &'a [u8], b: &'a [u8]) -> &'a [u8] {
 }
 
 /// Applies what was accepted, if the region is still the same.
-fn write(core: &Core, context: &kvrpcpb::Context, mut writes: Vec<Write>) -> Result<()> {
+fn write(core: &Core, context: &kvrpcpb::Context, writes: Vec<Write>) -> Result<()> {
     let size: usize = writes.iter().map(Write::size).sum();
     if size > core.limits.raft_entry {
         return Err(raft_entry_too_large(context.region_id, size as u64).into());
     }
     let mut state = core.state();
     let region = state.topology.check_applied(context)?;
-    for write in &mut writes {
+    for write in &writes {
         check_key(region, write.key())?;
-        if let Write::DeleteRange(_, end) = write {
-            if first_end(end, &region.end) != end.as_slice() {
-                return Err(key_not_in_region(region, end).into());
-            }
+        if let Write::DeleteRange(_, end) = write
+            && first_end(end, &region.end) != end.as_slice()
+        {
+            return Err(key_not_in_region(region, end).into());
         }
     }
     state

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::faults::RegionError;
 use crate::proto::{errorpb, kvrpcpb, metapb};
+use crate::refusals::{epoch_not_match, not_leader, region_not_found};
 
 /// A replica of a region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -173,6 +173,10 @@ impl Topology {
         regions
     }
 
+    pub(crate) fn region(&self, id: u64) -> Option<&Region> {
+        self.regions.get(&id)
+    }
+
     pub(crate) fn region_at(&self, key: &[u8]) -> &Region {
         self.regions
             .values()
@@ -322,39 +326,39 @@ impl Topology {
         &self,
         store: u64,
         context: &kvrpcpb::Context,
-    ) -> Result<&Region, errorpb::Error> {
+    ) -> Result<&Region, Box<errorpb::Error>> {
         let asked = context.peer.unwrap_or_default();
         if asked.store_id != store {
-            return Err(errorpb::Error {
+            return Err(Box::new(errorpb::Error {
                 message: "store not match".to_owned(),
                 store_not_match: Some(errorpb::StoreNotMatch {
                     request_store_id: asked.store_id,
                     actual_store_id: store,
                 }),
                 ..Default::default()
-            });
+            }));
         }
         let region = self.regions.get(&context.region_id);
         let found = region.and_then(|region| Some((region, region.peer_on(store)?)));
         let Some((region, peer)) = found else {
-            return Err(region_not_found(context.region_id));
+            return Err(Box::new(region_not_found(context.region_id)));
         };
         if region.leader != Some(store) {
-            return Err(not_leader(region.id, region.leader_peer()));
+            return Err(Box::new(not_leader(region.id, region.leader_peer())));
         }
         if peer.id != asked.id {
-            return Err(errorpb::Error {
+            return Err(Box::new(errorpb::Error {
                 message: format!("mismatch peer id {} != {}", asked.id, peer.id),
                 mismatch_peer_id: Some(errorpb::MismatchPeerId {
                     request_peer_id: asked.id,
                     store_peer_id: peer.id,
                 }),
                 ..Default::default()
-            });
+            }));
         }
         let version = context.region_epoch.map(|epoch| epoch.version);
         if version != Some(region.version) {
-            return Err(self.epoch_not_match(region));
+            return Err(Box::new(self.epoch_not_match(region)));
         }
         Ok(region)
     }
@@ -363,18 +367,18 @@ impl Topology {
     pub(crate) fn check_applied(
         &self,
         context: &kvrpcpb::Context,
-    ) -> Result<&Region, errorpb::Error> {
+    ) -> Result<&Region, Box<errorpb::Error>> {
         let region = self.regions.get(&context.region_id);
-        let region = region.ok_or_else(|| region_not_found(context.region_id))?;
+        let region = region.ok_or_else(|| Box::new(region_not_found(context.region_id)))?;
         let version = context.region_epoch.map(|epoch| epoch.version);
         if version != Some(region.version) {
-            return Err(self.epoch_not_match(region));
+            return Err(Box::new(self.epoch_not_match(region)));
         }
         Ok(region)
     }
 
     /// Says how the region is now, and its neighbour, from which it may have been split.
-    fn epoch_not_match(&self, region: &Region) -> errorpb::Error {
+    pub(crate) fn epoch_not_match(&self, region: &Region) -> errorpb::Error {
         let mut current = vec![region.message()];
         let before = self
             .regions
@@ -382,120 +386,5 @@ impl Topology {
             .find(|other| other.end == region.start);
         current.extend(before.map(Region::message));
         epoch_not_match(current)
-    }
-
-    /// A region error out of nowhere, as a fault wants it.
-    pub(crate) fn injected(&self, context: &kvrpcpb::Context, kind: RegionError) -> errorpb::Error {
-        let id = context.region_id;
-        let region = self.regions.get(&id);
-        let mut error = errorpb::Error::default();
-        match kind {
-            RegionError::EpochNotMatch => {
-                return match region {
-                    Some(region) => self.epoch_not_match(region),
-                    None => epoch_not_match(Vec::new()),
-                };
-            }
-            RegionError::EpochNotMatchUnknown => return epoch_not_match(Vec::new()),
-            RegionError::RegionNotFound => return region_not_found(id),
-            RegionError::NotLeader => {
-                return not_leader(id, region.and_then(Region::leader_peer));
-            }
-            RegionError::NotLeaderUnknown => return not_leader(id, None),
-            RegionError::ServerIsBusy => return server_is_busy(),
-            RegionError::StaleCommand => {
-                error.stale_command = Some(errorpb::StaleCommand {});
-            }
-            RegionError::StoreNotMatch => {
-                error.store_not_match = Some(errorpb::StoreNotMatch {
-                    request_store_id: context.peer.unwrap_or_default().store_id,
-                    actual_store_id: 0,
-                });
-            }
-            RegionError::KeyNotInRegion => {
-                error.key_not_in_region = Some(errorpb::KeyNotInRegion {
-                    region_id: id,
-                    ..Default::default()
-                });
-            }
-            RegionError::RaftEntryTooLarge => return raft_entry_too_large(id, 0),
-            RegionError::ProposalInMergingMode => {
-                error.proposal_in_merging_mode =
-                    Some(errorpb::ProposalInMergingMode { region_id: id });
-            }
-            RegionError::ReadIndexNotReady => {
-                error.read_index_not_ready = Some(errorpb::ReadIndexNotReady {
-                    reason: "injected".to_owned(),
-                    region_id: id,
-                });
-            }
-            RegionError::DiskFull => {
-                error.disk_full = Some(errorpb::DiskFull {
-                    store_id: vec![context.peer.unwrap_or_default().store_id],
-                    reason: "injected".to_owned(),
-                });
-            }
-        }
-        "injected".clone_into(&mut error.message);
-        error
-    }
-}
-
-fn epoch_not_match(current_regions: Vec<metapb::Region>) -> errorpb::Error {
-    errorpb::Error {
-        message: "epoch not match".to_owned(),
-        epoch_not_match: Some(errorpb::EpochNotMatch { current_regions }),
-        ..Default::default()
-    }
-}
-
-fn region_not_found(region_id: u64) -> errorpb::Error {
-    errorpb::Error {
-        message: format!("region {region_id} is missing"),
-        region_not_found: Some(errorpb::RegionNotFound { region_id }),
-        ..Default::default()
-    }
-}
-
-fn not_leader(region_id: u64, leader: Option<metapb::Peer>) -> errorpb::Error {
-    errorpb::Error {
-        message: format!("peer is not leader for region {region_id}"),
-        not_leader: Some(errorpb::NotLeader { region_id, leader }),
-        ..Default::default()
-    }
-}
-
-fn server_is_busy() -> errorpb::Error {
-    errorpb::Error {
-        message: "server is busy".to_owned(),
-        server_is_busy: Some(errorpb::ServerIsBusy {
-            reason: "injected".to_owned(),
-            backoff_ms: 0,
-        }),
-        ..Default::default()
-    }
-}
-
-pub(crate) fn raft_entry_too_large(region_id: u64, entry_size: u64) -> errorpb::Error {
-    errorpb::Error {
-        message: format!("raft entry is too large, region {region_id}, entry size {entry_size}"),
-        raft_entry_too_large: Some(errorpb::RaftEntryTooLarge {
-            region_id,
-            entry_size,
-        }),
-        ..Default::default()
-    }
-}
-
-pub(crate) fn key_not_in_region(region: &Region, key: &[u8]) -> errorpb::Error {
-    errorpb::Error {
-        message: format!("key {} is not in region {}", key.escape_ascii(), region.id),
-        key_not_in_region: Some(errorpb::KeyNotInRegion {
-            key: key.to_owned(),
-            region_id: region.id,
-            start_key: region.start.clone(),
-            end_key: region.end.clone(),
-        }),
-        ..Default::default()
     }
 }

@@ -1,4 +1,5 @@
 //! Each fault as the unmodified client sees it.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! The cluster as a process: its control, and a restart after SIGKILL.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Every raw call of the unmodified client, over two regions; the limits; what survives a restart.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod common;
 
