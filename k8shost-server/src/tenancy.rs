@@ -220,6 +220,7 @@ impl Tenancy {
             .resource(&ORGANIZATIONS)
             .create("", json!({"metadata": {"name": name}}))
             .await
+            .map(|created| created.object)
     }
 
     /// Makes a project: one small commit. What a project has from the start comes with its first use.
@@ -230,6 +231,7 @@ impl Tenancy {
             .resource(&PROJECTS)
             .create(org, json!({"metadata": {"name": name}}))
             .await
+            .map(|created| created.object)
     }
 
     /// One organization.

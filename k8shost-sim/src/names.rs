@@ -1,6 +1,8 @@
 //! Between the engine's types and the simulation's: names, values, attributes, states.
 
-use k8shost_store::log::{Attributes, Change, Event, Key, Object, Previous, State, TenantId};
+use k8shost_store::log::{
+    Attributes, Change, Event, Key, Object, Pairs, Previous, State, TenantId,
+};
 use k8shost_types::{Error, Reason};
 
 use crate::object::{self, CLAIM_NAMES, K, Obj, View, keys};
@@ -144,18 +146,14 @@ pub(crate) fn object(found: &Object) -> Result<Obj, String> {
 
 /// What selectors look at.
 pub(crate) fn attributes(object: &Obj) -> Attributes {
-    let color = || -> Box<[(Box<str>, Box<str>)]> {
-        match object.color {
-            0 => Box::default(),
-            color => Box::new([(
-                "color".into(),
-                if color == 1 { "red" } else { "blue" }.into(),
-            )]),
-        }
+    let color = match object.color {
+        0 => None,
+        1 => Some("red"),
+        _ => Some("blue"),
     };
     Attributes {
-        labels: color(),
-        fields: Box::default(),
+        labels: color.map(|color| ("color", color)).into_iter().collect(),
+        fields: Pairs::default(),
         claims: match object.claim {
             0 => Box::default(),
             claim => Box::new([CLAIM_NAMES[usize::from(claim) - 1].into()]),

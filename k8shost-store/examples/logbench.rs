@@ -80,11 +80,10 @@ impl Schema for BenchSchema {
 
 fn attributes() -> Attributes {
     Attributes {
-        labels: Box::new([("app".into(), "web".into())]),
-        fields: Box::new([
-            ("spec.nodeName".into(), "n1".into()),
-            ("status.phase".into(), "Running".into()),
-        ]),
+        labels: [("app", "web")].into_iter().collect(),
+        fields: [("spec.nodeName", "n1"), ("status.phase", "Running")]
+            .into_iter()
+            .collect(),
         claims: Box::default(),
     }
 }

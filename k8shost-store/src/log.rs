@@ -13,6 +13,7 @@ mod handle;
 mod keys;
 mod load;
 mod mutation;
+mod pairs;
 mod probe;
 mod project;
 mod prove;
@@ -39,6 +40,7 @@ pub use handle::{Committed, TenantLog};
 pub use keys::{Key, Revision, TenantId};
 #[cfg(feature = "simulation")]
 pub use mutation::Mutation;
+pub use pairs::Pairs;
 pub use state::{Attributes, Change, Event, Object, Previous, State};
 pub use stats::{Figure, Observer, Stats};
 pub use watch::{Delivery, Watcher};

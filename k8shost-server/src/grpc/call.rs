@@ -63,9 +63,15 @@ impl Call {
             Verb::List => return self.list(&tenant, kind, message(&body)?).await,
             Verb::Create => {
                 let object = self.object(&tenant, kind, &body)?;
-                resource
-                    .create(&scope(meta::namespace(&object).to_owned()), object)
-                    .await?
+                let namespace = scope(meta::namespace(&object).to_owned());
+                let created = resource.create(&namespace, object).await?;
+                let name = tenant_name(&tenant)?;
+                return self
+                    .face
+                    .0
+                    .encodings
+                    .created(name, kind, created)
+                    .map(Encoded::object);
             }
             Verb::Register => {
                 tenant

@@ -10,11 +10,11 @@ use k8shost_proto::{
     Resource,
     v1::{Namespace, Node, ObjectMeta, Pod, Service},
 };
-use k8shost_store::log::Object;
+use k8shost_store::log::{Object, Revision};
 use k8shost_types::{Error, Reason, tenant::TenantName};
 use serde_json::Value;
 
-use crate::registry::kind::Kind;
+use crate::registry::{kind::Kind, write::Created};
 
 /// The two ways between a kind's message and its JSON.
 pub(crate) struct Conversion {
@@ -23,6 +23,8 @@ pub(crate) struct Conversion {
     pub(crate) decode: fn(&TenantName, &[u8]) -> Result<Value, Error>,
     /// Stored JSON, as a message that names its tenant.
     encode: fn(&TenantName, &[u8]) -> Result<Vec<u8>, Error>,
+    /// The tree of an object without its resourceVersion, which is this.
+    encode_tree: fn(&TenantName, Value, Revision) -> Result<Vec<u8>, Error>,
 }
 
 impl Conversion {
@@ -30,6 +32,7 @@ impl Conversion {
         Self {
             decode: decode::<T>,
             encode: encode::<T>,
+            encode_tree: encode_tree::<T>,
         }
     }
 
@@ -76,15 +79,32 @@ fn check_tenant(field: &str, given: &str, actual: &str) -> Result<(), Error> {
 }
 
 fn encode<T: Resource>(tenant: &TenantName, json: &[u8]) -> Result<Vec<u8>, Error> {
-    let mut object = T::from_json(json).map_err(|e| {
-        Error::new(Reason::Internal, "a stored object cannot be read").with_cause(e)
-    })?;
+    let mut object = T::from_json(json).map_err(unreadable)?;
+    name_tenant(&mut object, tenant);
+    Ok(object.encode_to_vec())
+}
+
+fn encode_tree<T: Resource>(
+    tenant: &TenantName,
+    tree: Value,
+    revision: Revision,
+) -> Result<Vec<u8>, Error> {
+    let mut object = T::deserialize(tree).map_err(unreadable)?;
+    name_tenant(&mut object, tenant).resource_version = Some(revision.to_string());
+    Ok(object.encode_to_vec())
+}
+
+fn unreadable(error: serde_json::Error) -> Error {
+    Error::new(Reason::Internal, "a stored object cannot be read").with_cause(error)
+}
+
+fn name_tenant<'a>(object: &'a mut impl Resource, tenant: &TenantName) -> &'a mut ObjectMeta {
     let metadata = object
         .metadata_mut()
         .get_or_insert_with(ObjectMeta::default);
     tenant.org.as_str().clone_into(&mut metadata.org_id);
     tenant.project.as_str().clone_into(&mut metadata.project_id);
-    Ok(object.encode_to_vec())
+    metadata
 }
 
 /// Encodings of objects, made once and kept while hot, within a budget of bytes.
@@ -135,6 +155,24 @@ impl Encodings {
         object
             .cached()
             .map_or_else(|| self.make(tenant, kind, &object.value), Ok)
+    }
+
+    /// The encoding of an object for who has just created it: as [`Encodings::once`].
+    pub(crate) fn created(
+        &self,
+        tenant: &TenantName,
+        kind: &Kind,
+        created: Created,
+    ) -> Result<Bytes, Error> {
+        let Created { object, tree } = created;
+        match (object.cached(), tree) {
+            (Some(bytes), _) => Ok(bytes),
+            (None, Some(tree)) => {
+                let encode = Conversion::for_kind(kind).encode_tree;
+                encode(tenant, tree, object.revision).map(Bytes::from)
+            }
+            (None, None) => self.make(tenant, kind, &object.value),
+        }
     }
 
     /// The encoding of stored JSON that is sent once.

@@ -51,10 +51,12 @@ impl Template {
 
     /// The object at a revision.
     pub(crate) fn at(&self, revision: Revision) -> Bytes {
-        let mut out = Vec::with_capacity(self.bytes.len() + 22);
+        let revision = revision.to_string();
+        // Of just the right size: it stays in memory.
+        let mut out = Vec::with_capacity(self.bytes.len() + revision.len() + 2);
         out.extend_from_slice(&self.bytes[..self.hole]);
         out.push(b'"');
-        out.extend_from_slice(revision.to_string().as_bytes());
+        out.extend_from_slice(revision.as_bytes());
         out.push(b'"');
         out.extend_from_slice(&self.bytes[self.hole..]);
         out.into()

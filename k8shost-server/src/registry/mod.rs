@@ -91,20 +91,14 @@ impl Resource<'_> {
 /// same, and most fields of most objects are empty.
 pub(crate) fn attributes(kind: &Kind, object: &Value) -> Attributes {
     let labels = object["metadata"]["labels"].as_object();
-    let mut fields: Vec<(Box<str>, Box<str>)> = (kind.rules.fields)(object)
-        .into_iter()
-        .filter(|(_, value)| !value.is_empty())
-        .map(|(field, value)| (field.into(), value.into()))
-        .collect();
-    fields.sort_unstable();
+    let fields = (kind.rules.fields)(object).into_iter();
     Attributes {
-        // The map is ordered by key already.
         labels: labels
             .into_iter()
             .flatten()
-            .map(|(key, value)| (key.as_str().into(), value.as_str().unwrap_or("").into()))
+            .map(|(name, value)| (name, value.as_str().unwrap_or_default()))
             .collect(),
-        fields: fields.into(),
+        fields: fields.filter(|(_, value)| !value.is_empty()).collect(),
         claims: (kind.claims)(object)
             .into_iter()
             .map(String::into_boxed_str)

@@ -27,10 +27,7 @@ const CHUNK_BYTES: usize = 1 << 20;
 
 /// Whether a namespace is on its way out, told from what selectors see.
 pub(crate) fn is_terminating(namespace: &Object) -> bool {
-    let fields = &namespace.attributes.fields;
-    fields
-        .iter()
-        .any(|(field, value)| &**field == "status.phase" && &**value == "Terminating")
+    namespace.attributes.field("status.phase") == Some("Terminating")
 }
 
 /// The namespaces of a new project; the first of them gets this revision.

@@ -15,7 +15,7 @@ impl Tenant {
         let nodes = self.resource(&NODES);
         match nodes.create("", node.clone()).await {
             Err(e) if e.reason == Reason::AlreadyExists => {}
-            outcome => return outcome,
+            outcome => return Ok(outcome?.object),
         }
         let name = meta::name(&node).to_owned();
         nodes

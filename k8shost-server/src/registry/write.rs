@@ -43,6 +43,14 @@ impl Prepared {
     }
 }
 
+/// An object that was created.
+pub(crate) struct Created {
+    /// As it is stored.
+    pub(crate) object: Arc<Object>,
+    /// The same as a tree, but for the resourceVersion, if there is one at hand.
+    pub(crate) tree: Option<Value>,
+}
+
 /// What a read-modify-write makes of an object.
 pub(crate) enum Outcome {
     /// Nothing changes.
@@ -77,7 +85,7 @@ impl Resource<'_> {
         &self,
         namespace: &str,
         mut object: Value,
-    ) -> Result<Arc<Object>, Error> {
+    ) -> Result<Created, Error> {
         let kind = self.kind;
         self.check_request(namespace, &mut object)?;
         if !meta::resource_version(&object).is_empty() {
@@ -109,7 +117,7 @@ impl Resource<'_> {
             })
     }
 
-    async fn create_named(&self, namespace: &str, mut object: Value) -> Result<Arc<Object>, Error> {
+    async fn create_named(&self, namespace: &str, mut object: Value) -> Result<Created, Error> {
         let kind = self.kind;
         // Kubernetes judges the namespace before the object; the commit judges it again.
         if let Ok(state) = self.tenant.log.cached() {
@@ -121,12 +129,12 @@ impl Resource<'_> {
         meta::generate_name(&mut object, &suffix);
         let name = meta::name(&object).to_owned();
         let key = kind.key(namespace, &name);
-        let prepared = match kind.allocate {
+        let (prepared, tree) = match kind.allocate {
             None => {
                 kind.rules.before_create(&mut object, &uid, now, &suffix)?;
-                Ok(Prepared::new(kind, &object))
+                (Ok(Prepared::new(kind, &object)), Some(object))
             }
-            Some(allocate) => Err((allocate, object)),
+            Some(allocate) => (Err((allocate, object)), None),
         };
         let namespace = namespace.to_owned();
         let context = self.tenant.context.clone();
@@ -147,11 +155,9 @@ impl Resource<'_> {
             }])
         });
         let committed = self.tenant.log.commit(commit).await?;
-        committed
-            .events
-            .first()
-            .and_then(|e| changed(e))
-            .ok_or_else(lost)
+        let event = committed.events.first();
+        let object = event.and_then(|e| changed(e)).ok_or_else(lost)?;
+        Ok(Created { object, tree })
     }
 
     /// Replaces an object's spec and metadata, or its status. Without a resourceVersion in `new` the

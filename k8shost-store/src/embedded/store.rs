@@ -36,13 +36,17 @@ pub(super) struct Store {
 }
 
 /// How a keyspace lies on the disk. It is fixed when the keyspace is made.
-fn layout(options: &Options, separate_from: u32) -> KeyspaceCreateOptions {
+fn layout(
+    options: &Options,
+    separate_from: u32,
+    compression: CompressionType,
+) -> KeyspaceCreateOptions {
     // Values stand in files of their own, and the tree is an index to them: a compaction, which has to
     // rewrite it time and again, moves a hundred bytes instead of kilobytes. Such a file goes away when
     // all in it is deleted, or is rewritten when half of it is.
     let values = KvSeparationOptions::default()
         .separation_threshold(separate_from)
-        .compression(CompressionType::Lz4)
+        .compression(compression)
         .file_target_size(64 << 20)
         .staleness_threshold(0.5)
         .age_cutoff(1.0);
@@ -66,9 +70,11 @@ impl Store {
             .worker_threads(1)
             .max_cached_files(Some(200))
             .open()?;
-        // A log entry of any size is as short-lived as another: none is left in the tree.
-        let logs = database.keyspace("logs", || layout(options, 64))?;
-        let objects = database.keyspace("objects", || layout(options, 1024))?;
+        // A log entry of any size is as short-lived as another: none is left in the tree, and none is
+        // worth compressing.
+        let logs = database.keyspace("logs", || layout(options, 64, CompressionType::None))?;
+        let objects =
+            database.keyspace("objects", || layout(options, 1024, CompressionType::Lz4))?;
         Ok(Self {
             database,
             logs,

@@ -8,6 +8,7 @@ use prost::Message;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
 use super::keys::Revision;
+use super::pairs::Pairs;
 use super::state::Attributes;
 
 /// The version that is written, and the newest that is read.
@@ -340,26 +341,24 @@ impl From<&Attributes> for Selectable {
 impl From<&Selectable> for Attributes {
     fn from(message: &Selectable) -> Self {
         Self {
-            labels: message.labels.iter().map(Into::into).collect(),
-            fields: message.fields.iter().map(Into::into).collect(),
+            labels: pairs(&message.labels),
+            fields: pairs(&message.fields),
             claims: message.claims.iter().map(|c| c.as_str().into()).collect(),
         }
     }
 }
 
-impl From<&(Box<str>, Box<str>)> for Pair {
-    fn from((name, value): &(Box<str>, Box<str>)) -> Self {
+impl From<(&str, &str)> for Pair {
+    fn from((name, value): (&str, &str)) -> Self {
         Self {
-            name: name.to_string(),
-            value: value.to_string(),
+            name: name.to_owned(),
+            value: value.to_owned(),
         }
     }
 }
 
-impl From<&Pair> for (Box<str>, Box<str>) {
-    fn from(pair: &Pair) -> Self {
-        (pair.name.as_str().into(), pair.value.as_str().into())
-    }
+fn pairs(pairs: &[Pair]) -> Pairs {
+    pairs.iter().map(|pair| (&pair.name, &pair.value)).collect()
 }
 
 #[cfg(test)]
@@ -368,8 +367,8 @@ mod tests {
 
     fn attributes(phase: &str) -> Attributes {
         Attributes {
-            labels: Box::new([("app".into(), "web".into())]),
-            fields: Box::new([("status.phase".into(), phase.into())]),
+            labels: [("app", "web")].into_iter().collect(),
+            fields: [("status.phase", phase)].into_iter().collect(),
             claims: Box::new(["ip/10.96.0.10".into()]),
         }
     }

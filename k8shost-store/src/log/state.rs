@@ -10,6 +10,7 @@ use imbl::{OrdMap, Vector};
 
 use super::format;
 use super::keys::{Key, Revision};
+use super::pairs::Pairs;
 
 /// So many released claims are remembered.
 const RELEASED: usize = 512;
@@ -17,10 +18,10 @@ const RELEASED: usize = 512;
 /// What is looked at without parsing an object's JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
-    /// The labels, sorted by name.
-    pub labels: Box<[(Box<str>, Box<str>)]>,
-    /// The selectable fields, such as `spec.nodeName`, sorted; not those that the key says.
-    pub fields: Box<[(Box<str>, Box<str>)]>,
+    /// The labels.
+    pub labels: Pairs,
+    /// The selectable fields, such as `spec.nodeName`; not those that the key says.
+    pub fields: Pairs,
     /// What the object holds exclusively, such as `ip/10.96.0.10`.
     pub claims: Box<[Box<str>]>,
 }
@@ -28,25 +29,19 @@ pub struct Attributes {
 impl Attributes {
     /// A label's value.
     pub fn label(&self, name: &str) -> Option<&str> {
-        find(&self.labels, name)
+        self.labels.get(name)
     }
 
     /// A selectable field's value.
     pub fn field(&self, name: &str) -> Option<&str> {
-        find(&self.fields, name)
+        self.fields.get(name)
     }
 
     /// About how many bytes they take.
     pub(crate) fn size(&self) -> usize {
-        let pairs = self.labels.iter().chain(&self.fields);
-        pairs.map(|(k, v)| k.len() + v.len() + 4).sum::<usize>()
-            + self.claims.iter().map(|c| c.len() + 2).sum::<usize>()
+        let claims = self.claims.iter().map(|claim| claim.len() + 16);
+        self.labels.size() + self.fields.size() + claims.sum::<usize>()
     }
-}
-
-fn find<'a>(pairs: &'a [(Box<str>, Box<str>)], name: &str) -> Option<&'a str> {
-    let at = pairs.binary_search_by(|(key, _)| (**key).cmp(name)).ok()?;
-    pairs.get(at).map(|(_, value)| &**value)
 }
 
 /// One version of one object. Immutable but for the slot of [`Object::cached`].

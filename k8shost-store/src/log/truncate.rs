@@ -199,6 +199,9 @@ impl Tenant {
 
     /// Reads back the projections of all keys that were touched, and puts right what is not. Whether
     /// all are right.
+    ///
+    /// Where an answer is final there is nothing to learn of projections that were answered: the floor's
+    /// swap makes them durable.
     async fn read_back(self: &Arc<Self>, generation: u64, plan: &Plan) -> bool {
         let mut keys = plan.keys.iter().peekable();
         while keys.peek().is_some() {
@@ -213,6 +216,9 @@ impl Tenant {
                     && bytes < CHUNK_BYTES
                     && let Some(key) = keys.next()
                 {
+                    if self.shared.exclusive() && !held.dirty.contains(key) {
+                        continue;
+                    }
                     match held.right(plan, key, &self.shared) {
                         Right::Changed => {}
                         Right::Version(_, value) => {

@@ -17,8 +17,8 @@ use crate::env::Env;
 use crate::kv::{Kv, KvError, Pair, Safety, Swap};
 use crate::log::scan::behind;
 use crate::log::{
-    Attributes, Change, CommitFn, Committed, Config, Engine, Revision, Schema, State, TenantId,
-    TenantLog,
+    Attributes, Change, CommitFn, Committed, Config, Engine, Pairs, Revision, Schema, State,
+    TenantId, TenantLog,
 };
 use crate::memory::MemoryKv;
 
@@ -83,11 +83,10 @@ impl TestSchema {
 pub(super) fn attributes(text: &str) -> Attributes {
     let claims = text.starts_with("ip/").then(|| text.into());
     Attributes {
-        labels: Box::new([(
-            "text".into(),
-            text.chars().take(20).collect::<String>().into(),
-        )]),
-        fields: Box::default(),
+        labels: [("text", text.chars().take(20).collect::<String>())]
+            .into_iter()
+            .collect(),
+        fields: Pairs::default(),
         claims: claims.into_iter().collect(),
     }
 }

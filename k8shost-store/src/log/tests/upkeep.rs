@@ -123,39 +123,38 @@ async fn a_log_that_grows_too_large_is_truncated_early() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_read_back_wrong_is_put_right_before_the_log_forgets_it() {
-    for world in [World::exclusive(), World::shared()] {
-        let server = world.server();
-        let log = server.web().await;
-        for key in ["pods/a/u", "pods/a/v", "pods/a/w", "pods/a/x"] {
-            log.commit(create(key, "one")).await.unwrap();
-        }
-        log.commit(delete(&["pods/a/x"])).await.unwrap();
-        pass(Duration::from_secs(5)).await;
-        // Lost, stale, unreadable, and resurrected.
-        let key = |k| web().projection_key(k);
-        let writes = vec![
-            (key("pods/a/u"), None),
-            (key("pods/a/v"), Some("1:old".into())),
-            (key("pods/a/w"), Some("what?".into())),
-            (key("pods/a/x"), Some("6:one".into())),
-        ];
-        world.kv.write(writes).await.unwrap();
-        assert_eq!(
-            world.found().await,
-            text(&log.read().await.unwrap()),
-            "the log overrules"
-        );
-        pass(Duration::from_secs(700)).await;
-        assert_eq!(world.batches(&web()).await, 0);
-        let read = text(&log.read().await.unwrap());
-        assert_eq!(world.projections(&web()).await, read);
-        assert_eq!(world.found().await, read);
+    let world = World::shared();
+    let server = world.server();
+    let log = server.web().await;
+    for key in ["pods/a/u", "pods/a/v", "pods/a/w", "pods/a/x"] {
+        log.commit(create(key, "one")).await.unwrap();
     }
+    log.commit(delete(&["pods/a/x"])).await.unwrap();
+    pass(Duration::from_secs(5)).await;
+    // Lost, stale, unreadable, and resurrected.
+    let key = |k| web().projection_key(k);
+    let writes = vec![
+        (key("pods/a/u"), None),
+        (key("pods/a/v"), Some("1:old".into())),
+        (key("pods/a/w"), Some("what?".into())),
+        (key("pods/a/x"), Some("6:one".into())),
+    ];
+    world.kv.write(writes).await.unwrap();
+    assert_eq!(
+        world.found().await,
+        text(&log.read().await.unwrap()),
+        "the log overrules"
+    );
+    pass(Duration::from_secs(700)).await;
+    assert_eq!(world.batches(&web()).await, 0);
+    let read = text(&log.read().await.unwrap());
+    assert_eq!(world.projections(&web()).await, read);
+    assert_eq!(world.found().await, read);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_repair_that_is_not_acknowledged_leaves_the_log_alone() {
-    let world = World::exclusive();
+    let world = World::shared();
     let server = world.server();
     let log = server.web().await;
     log.commit(create("pods/a/x", "one")).await.unwrap();
