@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use common::{client, cluster, failed, insist, plain, requests, start, until};
 use k8shost_kv_cluster::{Action, Answer, Apply, Config, RegionError, Rule};
-use tikv_client::RawClient;
+use tikv_client::{Backoff, RawClient};
 
 fn puts(action: Action) -> Rule {
     Rule::new(action).method("RawPut")
@@ -79,6 +79,43 @@ async fn a_lost_answer_makes_a_swap_look_lost() {
     let swapped = client.compare_and_swap("k".to_owned(), None, "1").await;
     assert_eq!(swapped.unwrap(), (Some(b"1".to_vec()), false));
     assert_eq!(cluster.fault_hits(), [1]);
+}
+
+#[tokio::test]
+async fn a_lost_answer_beneath_another_swap_looks_like_a_refusal() {
+    let cluster = cluster().await;
+    let first = client(&cluster).await.with_atomic_for_cas();
+    let second = client(&cluster).await.with_atomic_for_cas();
+    let lost = Action {
+        answer_delay_ms: 150,
+        ..Action::lost_answer()
+    };
+    let rule = Rule::new(lost).method("RawCompareAndSwap");
+    cluster.set_faults(vec![rule.times(1)]);
+    let swap = tokio::spawn(async move {
+        let swap = first.compare_and_swap("k".to_owned(), None, "1");
+        swap.await.unwrap()
+    });
+    until("the first swap", || cluster.get("k").is_some()).await;
+    let over = second.compare_and_swap("k".to_owned(), b"1".to_vec(), "2");
+    assert!(over.await.unwrap().1);
+    // It took effect, and the retry inside the client says that it did not.
+    assert_eq!(swap.await.unwrap(), (Some(b"2".to_vec()), false));
+}
+
+#[tokio::test]
+async fn without_backoff_the_client_never_learns_of_a_region_error() {
+    let cluster = cluster().await;
+    let patient = client(&cluster).await;
+    put(&patient, "1").await.unwrap();
+    // It shares connections and the cache of regions with the other.
+    let plain = patient.with_backoff(Backoff::no_backoff());
+    cluster.move_leader("k", 2).unwrap();
+    for _ in 0..3 {
+        assert!(failed(put(&plain, "2").await).contains("not_leader: Some"));
+    }
+    assert!(patient.get("k".to_owned()).await.unwrap().is_some());
+    put(&plain, "2").await.unwrap();
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use common::{client, plain, start, until};
 use k8shost_kv_cluster::{Action, Chaos, Cluster, Config, Rule};
-use tikv_client::RawClient;
+use tikv_client::{Backoff, Error, RawClient};
 
 const COUNTERS: [&str; 3] = ["b/counter", "m/counter", "y/counter"];
 
@@ -29,24 +29,22 @@ fn count(value: &[u8]) -> u64 {
     text.split('/').next().unwrap().parse().unwrap()
 }
 
-/// Adds one, with one swap. `None` if another was faster; an error leaves the outcome unknown.
-async fn increment(
-    client: &RawClient,
-    key: &str,
-    attempt: &str,
-) -> Result<Option<u64>, tikv_client::Error> {
-    let before = match client.get(key.to_owned()).await {
-        Ok(before) => before,
-        // A read changes nothing.
-        Err(_) => return Ok(None),
+/// Adds one, with one swap, which the client sends once: a retry inside it could be refused though
+/// the first try was applied. `None` if nothing was changed; an error leaves the outcome unknown.
+async fn increment(client: &RawClient, key: &str, attempt: &str) -> Result<Option<u64>, Error> {
+    // A read changes nothing. It has retries, and so it learns where the region is.
+    let Ok(before) = client.get(key.to_owned()).await else {
+        return Ok(None);
     };
     let next = before.as_deref().map_or(0, count) + 1;
     let value = format!("{next}/{attempt}");
-    let swap = client.compare_and_swap(key.to_owned(), before, value.clone());
-    let (found, swapped) = swap.await?;
-    // There already, and ours: an earlier try of the client, whose answer was lost.
-    let ours = swapped || found.as_deref() == Some(value.as_bytes());
-    Ok(ours.then_some(next))
+    let once = client.with_backoff(Backoff::no_backoff());
+    match once.compare_and_swap(key.to_owned(), before, value).await {
+        Ok((_, swapped)) => Ok(swapped.then_some(next)),
+        // Refused; only a stale command may be applied in spite of that.
+        Err(Error::RegionError(error)) if error.stale_command.is_none() => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 async fn work(cluster: Cluster, writer: usize, known: Arc<[Known; 3]>, until: Instant) {
