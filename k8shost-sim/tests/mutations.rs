@@ -77,11 +77,11 @@ caught! {
     no_wait: NoWait 1..300,
     delete_before_floor: DeleteBeforeFloor 1..100,
     no_second_floor: NoSecondFloor 1..100,
-    log_then_scan: LogThenScan 1..200,
+    log_then_scan: LogThenScan 1..400,
     close_keeps: CloseKeeps 1..100,
     no_closed_flag: NoClosedFlag 1..100,
     reborn_at_1: RebornAt1 1..100,
-    birth_unconfirmed: BirthUnconfirmed 1..1500,
+    birth_unconfirmed: BirthUnconfirmed 1..2500,
 }
 
 #[test]
