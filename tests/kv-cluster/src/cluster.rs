@@ -118,6 +118,11 @@ impl Cluster {
         if let Some(folder) = &config.folder {
             std::fs::create_dir_all(folder)?;
             kept = read_kept(folder)?;
+            let stores = kept.as_ref().map(|kept| kept.store_ports.len());
+            if stores.is_some_and(|stores| stores != config.store_ports.len()) {
+                let text = "the folder keeps a cluster with another number of stores";
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+            }
         }
         let before =
             |ports: fn(&Kept) -> &Vec<u16>| kept.as_ref().map_or(&[][..], |kept| ports(kept));

@@ -209,3 +209,15 @@ async fn a_folder_keeps_data_regions_and_ports() {
     before.put(key(7), "again").await.unwrap();
     assert_eq!(cluster.get(key(7)), Some(b"again".to_vec()));
 }
+
+#[tokio::test]
+async fn a_folder_is_not_continued_with_other_stores() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = |stores| Config {
+        folder: Some(folder.path().to_owned()),
+        ..Config::new(stores)
+    };
+    start(config(3)).await.shutdown().await;
+    let error = Cluster::start(config(2)).await.unwrap_err();
+    assert!(error.to_string().contains("another number of stores"));
+}
