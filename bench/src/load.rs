@@ -3,7 +3,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -155,23 +155,32 @@ pub(crate) async fn open(
         failed: AtomicBool::new(false),
         calls,
     });
+    // One for all: hundreds of histograms would be hundreds of megabytes to touch just as it begins.
+    let tally = Arc::new(Mutex::new(Tally::default()));
     let mut tasks = JoinSet::new();
     for caller in 0..IN_FLIGHT.min(usize::try_from(count)?) {
-        let (shared, mut connection) = (shared.clone(), pool.connection(caller));
+        let (shared, tally, mut connection) =
+            (shared.clone(), tally.clone(), pool.connection(caller));
         tasks.spawn(async move {
-            let mut tally = Tally::default();
             while let Some(index) = shared.take(end) {
                 let due = schedule.at(index - first);
                 sleep_until(due).await;
                 shared.send(&mut connection, index).await?;
-                tally.record(due.elapsed());
+                let latency = due.elapsed();
+                let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+                tally.record(latency);
                 tally.done += 1;
             }
-            Ok(tally)
+            Ok::<_, CallError>(())
         });
     }
-    let total = Tally::of(tasks).await?;
+    let mut outcome = Ok(());
+    while let Some(ended) = tasks.join_next().await {
+        outcome = outcome.and(ended?);
+    }
+    outcome?;
     let seconds = schedule.start.elapsed().as_secs_f64();
+    let total = std::mem::take(&mut *tally.lock().unwrap_or_else(PoisonError::into_inner));
     Ok(Load {
         latencies: total.latencies,
         done: total.done,

@@ -111,7 +111,7 @@ impl Default for Options {
             memtable_bytes: 4 << 20,
             cache_bytes: 2 << 20,
             reserve_bytes: 256 << 20,
-            settle_interval: Duration::from_secs(10),
+            settle_interval: Duration::from_secs(2),
             free_space: Arc::new(free_space),
             observer: None,
             #[cfg(test)]
