@@ -7,9 +7,9 @@ use clap::{Args, Parser, Subcommand};
 use k8shost_server::{Settings, accept, check, serve, start_logging};
 
 /// Objects are allocated by one thread and freed by another all the time, which costs glibc's allocator
-/// a quarter of the CPU. Huge pages are off (feature `no_thp`): they doubled the resident memory.
+/// a quarter of the CPU. Its settings are in `.cargo/config.toml`.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Kubernetes for many tenants: every organization and project gets its own Kubernetes API.
 #[derive(Parser)]

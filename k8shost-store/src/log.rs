@@ -109,7 +109,7 @@ impl Default for Config {
         Self {
             retention: Duration::from_secs(300),
             retention_bytes: 64 << 20,
-            tail_bytes: 8 << 20,
+            tail_bytes: 4 << 20,
             batch_bytes: 256 << 10,
             batch_commits: 1024,
             max_commit_bytes: 4 << 20,
