@@ -4,6 +4,7 @@
 //! of its own, so that they can run at once on one store, a cluster that others use too. As the trait
 //! has it, keys that are swapped are never written otherwise.
 
+mod insist;
 mod ranges;
 mod swaps;
 mod values;
@@ -12,10 +13,11 @@ mod visibility;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
+use self::insist::Insisting;
 pub use self::ranges::*;
 pub use self::swaps::*;
 pub use self::values::*;
@@ -23,10 +25,11 @@ pub use self::visibility::*;
 use crate::kv::{Kv, KvError, Pair, Swap};
 
 /// Makes a `#[tokio::test]` of each property. The expression yields a [`Subject`] and something that is
-/// kept until the test ends.
+/// kept until the test ends. Behind `@optional` it yields them only where the store is to be had; where
+/// it is not, the tests say by name that they are skipped.
 #[macro_export]
 macro_rules! kv_conformance_suite {
-    ($subject:expr) => {
+    (@optional $subject:expr) => {
         $crate::kv_conformance_suite! { @each $subject;
             absent_keys_have_no_value
             swaps_decide_by_the_value
@@ -52,10 +55,17 @@ macro_rules! kv_conformance_suite {
         $(
             #[tokio::test(flavor = "multi_thread")]
             async fn $property() {
-                let (_kept, subject) = $subject;
+                let Some((_kept, subject)) = $subject else {
+                    $crate::conformance::skipped(concat!(module_path!(), "::", stringify!($property)));
+                    return;
+                };
                 $crate::conformance::$property(&subject).await.expect("the store answers");
+                subject.clear().await.expect("the store answers");
             }
         )*
+    };
+    ($subject:expr) => {
+        $crate::kv_conformance_suite! { @optional Some($subject) }
     };
 }
 
@@ -65,6 +75,15 @@ type Done = Result<(), KvError>;
 pub struct Subject {
     kv: Arc<dyn Kv>,
     prefix: String,
+    /// Requests may fail.
+    faulty: bool,
+}
+
+/// Says that a test is skipped, past what captures the tests' output.
+pub fn skipped(test: &str) {
+    use std::io::Write as _;
+    // Where nobody listens there is nobody to be told.
+    let _ = writeln!(std::io::stderr(), "skipped: {test}");
 }
 
 impl Subject {
@@ -76,7 +95,30 @@ impl Subject {
             .unwrap_or_default();
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let prefix = format!("k8s/conformance/{:x}-{count}/", started.as_nanos());
-        Self { kv, prefix }
+        Self {
+            kv,
+            prefix,
+            faulty: false,
+        }
+    }
+
+    /// The same of a store whose requests may fail. What was not answered, or was said to have failed,
+    /// may still be done, but no later than this.
+    pub fn with_faults(kv: Arc<dyn Kv>, late: Duration) -> Self {
+        let mut subject = Self::new(Arc::new(Insisting { kv, late }));
+        subject.faulty = true;
+        subject
+    }
+
+    /// What all keys begin with.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Deletes all keys.
+    pub async fn clear(&self) -> Result<(), KvError> {
+        let Range { start, end } = self.all();
+        self.kv.delete_range(start, end).await
     }
 
     /// A key to be written and deleted.

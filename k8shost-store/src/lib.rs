@@ -9,3 +9,4 @@ pub mod env;
 pub mod kv;
 pub mod log;
 pub mod memory;
+pub mod tikv;
