@@ -1,21 +1,27 @@
-//! `k8shost check` and `k8shost accept`: what an operator does with the data of a stopped server.
+//! `k8shost check` and `k8shost accept`: what an operator does with the data of a stopped server, or of a
+//! TiKV cluster, in use or not.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use k8shost_store::{
     embedded::{EmbeddedKv, Options},
     env::SystemEnv,
+    kv::Kv,
     log::{Config, Engine, Found, TenantId},
+    tikv::TikvKv,
 };
 use k8shost_types::tenant::TenantName;
 
-use crate::tenancy::ServerSchema;
+use crate::{
+    config::{StoreArgs, StoreKind},
+    tenancy::ServerSchema,
+};
 
-/// Verifies every log, object and digest in a data folder, prints what it finds, and says whether all
-/// is well. Changes nothing.
-pub fn check(data_dir: &Path) -> anyhow::Result<bool> {
-    with_engine(data_dir, async |engine, _| {
+/// Verifies every log, object and digest in a store, prints what it finds, and says whether all is well.
+/// Changes nothing.
+pub fn check(store: &StoreArgs) -> anyhow::Result<bool> {
+    with_engine(store, async |engine, _| {
         let (mut tenants, mut objects, mut bytes, mut batches, mut wrong) = (0, 0, 0, 0, 0);
         let mut report = |found| match found {
             Found::Tenant(tenant) => {
@@ -60,13 +66,13 @@ pub fn check(data_dir: &Path) -> anyhow::Result<bool> {
 
 /// Accepts the state of a tenant as it was found, although its digest differs: from then on it can be
 /// written again. `tenant` is `org/project`.
-pub fn accept(data_dir: &Path, tenant: &str) -> anyhow::Result<()> {
+pub fn accept(store: &StoreArgs, tenant: &str) -> anyhow::Result<()> {
     let (org, project) = tenant
         .split_once('/')
         .context("the tenant is written as organization/project")?;
     let name = TenantName::new(org, project)?;
     let id = TenantId::project(name.org.as_str(), name.project.as_str())?;
-    with_engine(data_dir, async |engine, schema| {
+    with_engine(store, async |engine, schema| {
         schema.serve(engine.clone());
         engine.accept(&id).await?;
         engine.shutdown().await;
@@ -75,28 +81,43 @@ pub fn accept(data_dir: &Path, tenant: &str) -> anyhow::Result<()> {
     })
 }
 
-/// Opens the store of a stopped server.
+/// Opens the store.
 fn with_engine<T>(
-    data_dir: &Path,
+    store: &StoreArgs,
     work: impl AsyncFnOnce(&Engine, &ServerSchema) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
-    // Opening makes a folder where there is none, which is not what a check is for.
-    anyhow::ensure!(
-        data_dir.is_dir(),
-        "there is no data folder {}",
-        data_dir.display()
-    );
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("the runtime cannot be started")?;
     let handle = runtime.handle().clone();
     runtime.block_on(async {
-        let kv = Arc::new(EmbeddedKv::open(data_dir, Options::default())?);
+        let kv = open(store).await?;
         let schema = Arc::new(ServerSchema::default());
         let env = Arc::new(SystemEnv::new(handle));
         let engine = Engine::new(kv, env, schema.clone(), Config::default());
         work(&engine, &schema).await
+    })
+}
+
+async fn open(store: &StoreArgs) -> anyhow::Result<Arc<dyn Kv>> {
+    Ok(match store.store() {
+        StoreKind::Memory => anyhow::bail!("what is in memory only is gone with its server"),
+        StoreKind::Embedded => {
+            let folder = &store.data_dir;
+            // Opening makes a folder where there is none, which is not what a check is for.
+            anyhow::ensure!(
+                folder.is_dir(),
+                "there is no data folder {}",
+                folder.display()
+            );
+            Arc::new(EmbeddedKv::open(folder, Options::default())?)
+        }
+        StoreKind::Tikv(options) => {
+            let kv = TikvKv::open(options)?;
+            kv.reach().await?;
+            Arc::new(kv)
+        }
     })
 }
 

@@ -11,6 +11,7 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
+use k8shost_store::tikv;
 use k8shost_types::addresses::ServiceNetwork;
 use serde::Deserialize;
 
@@ -36,10 +37,31 @@ pub struct Settings {
     #[arg(long, env = "K8SHOST_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
 
-    /// Where state is kept: `embedded` (in the data folder) or `memory` (gone when the server stops).
-    /// [default: embedded]
+    /// Where state is kept: `embedded` (in the data folder), `memory` (gone when the server stops), or a
+    /// TiKV cluster: `tikv://pd1:2379,pd2:2379[?prefix=…&ca=…&cert=…&key=…]`. [default: embedded, or
+    /// the TiKV cluster of --pd-addr]
     #[arg(long, env = "K8SHOST_STORE", value_name = "STORE")]
     pub store: Option<StoreKind>,
+
+    /// The PD endpoints of the TiKV cluster that state is kept in, where --store is not given. Also
+    /// FLAREDB_PD_ADDR in the environment.
+    #[arg(long, env = "K8SHOST_PD_ADDR", value_name = "HOST:PORT,…")]
+    pub pd_addr: Option<PdEndpoints>,
+
+    /// The same under another name, for the environment only.
+    #[arg(long, env = "FLAREDB_PD_ADDR", value_name = "HOST:PORT,…", hide = true)]
+    #[serde(skip)]
+    pub flaredb_pd_addr: Option<PdEndpoints>,
+
+    /// The safety window of a TiKV cluster. It is for tests: with other windows at other servers of the
+    /// same cluster, or with a short one, state can be lost.
+    #[arg(
+        long,
+        env = "K8SHOST_SAFETY_WINDOW",
+        value_name = "DURATION",
+        hide = true
+    )]
+    pub safety_window: Option<Span>,
 
     /// Ranges that cluster IPs are taken from, in each project: one, or an IPv4 and an IPv6 range
     /// for dual stack; the first is the primary family. [default: 10.96.0.0/16]
@@ -86,13 +108,104 @@ pub struct Settings {
 }
 
 /// Where state is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub enum StoreKind {
     /// In the data folder.
     Embedded,
     /// In memory only.
     Memory,
+    /// In a TiKV cluster.
+    Tikv(tikv::Options),
+}
+
+impl FromStr for StoreKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "embedded" => Ok(Self::Embedded),
+            "memory" => Ok(Self::Memory),
+            _ if text.starts_with("tikv:") => text
+                .parse()
+                .map(Self::Tikv)
+                .map_err(|error: tikv::OptionsError| error.to_string()),
+            _ => Err(format!(
+                "'{text}' is no store: there are embedded, memory, and tikv://pd1:2379,pd2:2379"
+            )),
+        }
+    }
+}
+
+impl TryFrom<String> for StoreKind {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+/// PD endpoints, separated by commas.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct PdEndpoints(Vec<String>);
+
+impl FromStr for PdEndpoints {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let endpoints = tikv::Options::endpoints(text);
+        endpoints.map(Self).map_err(|error| error.to_string())
+    }
+}
+
+impl TryFrom<String> for PdEndpoints {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+/// Which store a command works on.
+#[derive(Args, Clone, Debug)]
+pub struct StoreArgs {
+    /// The folder of the embedded store. The server must be stopped.
+    #[arg(
+        long,
+        env = "K8SHOST_DATA_DIR",
+        default_value = "data",
+        value_name = "DIR"
+    )]
+    pub data_dir: PathBuf,
+
+    /// The store, as for the server: a TiKV cluster may be in use meanwhile. [default: embedded]
+    #[arg(long, env = "K8SHOST_STORE", value_name = "STORE")]
+    store: Option<StoreKind>,
+
+    /// The PD endpoints of the TiKV cluster, where --store is not given.
+    #[arg(long, env = "K8SHOST_PD_ADDR", value_name = "HOST:PORT,…")]
+    pd_addr: Option<PdEndpoints>,
+
+    /// The same under another name, for the environment only.
+    #[arg(long, env = "FLAREDB_PD_ADDR", value_name = "HOST:PORT,…", hide = true)]
+    flaredb_pd_addr: Option<PdEndpoints>,
+}
+
+impl StoreArgs {
+    /// The store that is meant.
+    pub fn store(&self) -> StoreKind {
+        let pd = self.pd_addr.clone().or(self.flaredb_pd_addr.clone());
+        store(self.store.clone(), pd)
+    }
+}
+
+/// The store that is named, else the cluster whose PD is.
+fn store(named: Option<StoreKind>, pd: Option<PdEndpoints>) -> StoreKind {
+    named.unwrap_or_else(|| match pd {
+        Some(pd) => StoreKind::Tikv(tikv::Options::new(pd.0)),
+        None => StoreKind::Embedded,
+    })
 }
 
 /// How log lines look.
@@ -246,6 +359,9 @@ impl Settings {
             listen: self.listen.or(other.listen),
             data_dir: self.data_dir.or(other.data_dir),
             store: self.store.or(other.store),
+            pd_addr: self.pd_addr.or(other.pd_addr),
+            flaredb_pd_addr: self.flaredb_pd_addr.or(other.flaredb_pd_addr),
+            safety_window: self.safety_window.or(other.safety_window),
             service_cidrs: self.service_cidrs.or(other.service_cidrs),
             node_ports: self.node_ports.or(other.node_ports),
             retention: self.retention.or(other.retention),
@@ -284,10 +400,14 @@ impl Settings {
             network.node_ports = ports.0;
         }
         network.check().map_err(ConfigError::Network)?;
+        let mut store = store(self.store, self.pd_addr.or(self.flaredb_pd_addr));
+        if let (StoreKind::Tikv(options), Some(window)) = (&mut store, self.safety_window) {
+            options.window = window.0;
+        }
         Ok(Config {
             listen,
             data_dir: self.data_dir.unwrap_or_else(|| PathBuf::from("data")),
-            store: self.store.unwrap_or(StoreKind::Embedded),
+            store,
             network,
             retention: self.retention.map_or(Duration::from_secs(300), |s| s.0),
             idle_after: self.idle_after.map_or(Duration::from_secs(60), |s| s.0),
@@ -340,6 +460,44 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(message.contains("retension"), "{message}");
+    }
+
+    #[test]
+    fn a_cluster_is_named_as_a_store_or_by_its_pd() {
+        let read = |text: &str| toml::from_str::<Settings>(text).unwrap().resolve().unwrap();
+        let pd = |store: &StoreKind| match store {
+            StoreKind::Tikv(options) => options.to_string(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            pd(&read("store = 'tikv://a:1?prefix=p/'").store),
+            "tikv://a:1?prefix=p/"
+        );
+        assert_eq!(pd(&read("pd-addr = 'a:1,b:2'").store), "tikv://a:1,b:2");
+        assert_eq!(
+            read("pd-addr = 'a:1'\nstore = 'memory'").store,
+            StoreKind::Memory
+        );
+        assert_eq!(read("").store, StoreKind::Embedded);
+        let settings = Settings {
+            flaredb_pd_addr: Some("c:3".parse().unwrap()),
+            safety_window: Some(Span(Duration::from_secs(2))),
+            ..Settings::default()
+        };
+        let StoreKind::Tikv(options) = settings.resolve().unwrap().store else {
+            panic!("no cluster");
+        };
+        assert_eq!(
+            (options.to_string(), options.window.as_secs()),
+            ("tikv://c:3".into(), 2)
+        );
+        for wrong in [
+            "store = 'tikv://a:1?ca=x'",
+            "store = 'paper'",
+            "pd-addr = 'a'",
+        ] {
+            assert!(toml::from_str::<Settings>(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

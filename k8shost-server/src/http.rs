@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tonic::body::Body;
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
-use crate::{grpc::Face, metrics::Metrics, shutdown::Shutdown};
+use crate::{grpc::Face, metrics::Metrics, readiness::Readiness, shutdown::Shutdown};
 
 /// Content type of the metrics.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -20,6 +20,7 @@ pub(crate) struct App {
     pub(crate) face: Face,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) shutdown: Shutdown,
+    pub(crate) readiness: Readiness,
 }
 
 impl App {
@@ -56,7 +57,10 @@ impl App {
                 TEXT,
                 "the server is stopping".to_owned(),
             ),
-            "/readyz" => (StatusCode::OK, TEXT, "ok".to_owned()),
+            "/readyz" => match self.readiness.reason() {
+                Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, TEXT, reason),
+                None => (StatusCode::OK, TEXT, "ok".to_owned()),
+            },
             "/metrics" => (StatusCode::OK, OPENMETRICS, self.metrics.text()),
             path => {
                 let message = format!(

@@ -7,12 +7,15 @@ mod grpc;
 mod http;
 mod logging;
 mod metrics;
+mod readiness;
 mod registry;
 mod serve;
 mod shutdown;
 mod tenancy;
 
 pub use check::{accept, check};
-pub use config::{Config, ConfigError, LogFormat, PortRange, Settings, Span, StoreKind};
+pub use config::{
+    Config, ConfigError, LogFormat, PdEndpoints, PortRange, Settings, Span, StoreArgs, StoreKind,
+};
 pub use logging::start as start_logging;
 pub use serve::serve;

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use k8shost_server::{Settings, accept, check, serve, start_logging};
+use k8shost_server::{Settings, StoreArgs, accept, check, serve, start_logging};
 
 /// Objects are allocated by one thread and freed by another all the time, which costs glibc's allocator
 /// a quarter of the CPU. Its settings are in `.cargo/config.toml`.
@@ -30,28 +30,17 @@ struct Cli {
 enum Command {
     /// Starts the server; also what no subcommand means.
     Serve(ServeArgs),
-    /// Verifies the data of a stopped server: every log, every object, every digest. Changes nothing.
+    /// Verifies the data of a stopped server, or of a TiKV cluster: every log, every object, every
+    /// digest. Changes nothing.
     Check {
-        /// The data folder.
-        #[arg(
-            long,
-            env = "K8SHOST_DATA_DIR",
-            default_value = "data",
-            value_name = "DIR"
-        )]
-        data_dir: PathBuf,
+        #[command(flatten)]
+        store: StoreArgs,
     },
     /// Accepts the state of a tenant whose digest is wrong, as a check shows it, so that it can be
-    /// written again. The server must be stopped.
+    /// written again.
     Accept {
-        /// The data folder.
-        #[arg(
-            long,
-            env = "K8SHOST_DATA_DIR",
-            default_value = "data",
-            value_name = "DIR"
-        )]
-        data_dir: PathBuf,
+        #[command(flatten)]
+        store: StoreArgs,
         /// The tenant.
         #[arg(value_name = "ORGANIZATION/PROJECT")]
         tenant: String,
@@ -71,8 +60,8 @@ struct ServeArgs {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
-        Some(Command::Check { data_dir }) => check(&data_dir),
-        Some(Command::Accept { data_dir, tenant }) => accept(&data_dir, &tenant).map(|()| true),
+        Some(Command::Check { store }) => check(&store),
+        Some(Command::Accept { store, tenant }) => accept(&store, &tenant).map(|()| true),
         Some(Command::Serve(args)) => run(args).map(|()| true),
         None => run(cli.serve).map(|()| true),
     };

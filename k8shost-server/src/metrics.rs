@@ -12,11 +12,13 @@ use std::{
 use k8shost_store::{
     embedded::Synced,
     log::{Engine, Observer},
+    tikv,
 };
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _, text::encode},
     metrics::{
+        MetricType,
         counter::{ConstCounter, Counter},
         family::Family,
         gauge::{ConstGauge, Gauge},
@@ -170,6 +172,12 @@ impl Metrics {
             .register_collector(Box::new(EngineStats(engine)));
     }
 
+    /// Adds the figures of a TiKV cluster's clients.
+    pub(crate) fn collect_cluster(&mut self, stats: Arc<tikv::Stats>) {
+        self.registry
+            .register_collector(Box::new(ClusterStats(stats)));
+    }
+
     /// Counts an answered request. `duration` is `None` for a watch, which lasts as long as it likes.
     pub(crate) fn answered(
         &self,
@@ -270,6 +278,48 @@ impl Collector for EngineStats {
             gauge.encode(metric)?;
         }
         Ok(())
+    }
+}
+
+/// The figures of a TiKV cluster's clients.
+#[derive(Debug)]
+struct ClusterStats(Arc<tikv::Stats>);
+
+impl Collector for ClusterStats {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let s = &self.0;
+        let mut family = |name, help, label, counts: &mut dyn Iterator<Item = tikv::Labeled>| {
+            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for (value, count) in counts {
+                let labels = [(label, value)];
+                ConstCounter::new(count).encode(metric.encode_family(&labels)?)?;
+            }
+            Ok(())
+        };
+        family(
+            "kv_requests",
+            "Requests to the TiKV cluster, each attempt, by operation",
+            "operation",
+            &mut s.requests(),
+        )?;
+        family(
+            "kv_retries",
+            "Attempts that were not the first of their request",
+            "operation",
+            &mut s.retries(),
+        )?;
+        family(
+            "kv_errors",
+            "Attempts without a good answer, by kind of error",
+            "kind",
+            &mut s.errors(),
+        )?;
+        family(
+            "kv_clients_rebuilt",
+            "Clients of the TiKV cluster that were replaced",
+            "client",
+            &mut s.rebuilt(),
+        )
     }
 }
 

@@ -13,6 +13,7 @@ use k8shost_store::{
     kv::Kv,
     log::{self, Engine},
     memory::MemoryKv,
+    tikv::TikvKv,
 };
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
@@ -24,6 +25,7 @@ use crate::{
     grpc::Face,
     http::App,
     metrics::{Held, Metrics},
+    readiness::{self, Reporter},
     registry::Context,
     shutdown::{self, Shutdown},
     tenancy::{ServerSchema, Tenancy},
@@ -36,6 +38,10 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Streams of one connection: watches hold one each.
 const MAX_STREAMS: u32 = 4096;
 
+/// How often a cluster is asked whether it is there: while it is, and while it is not.
+const REACH: Duration = Duration::from_secs(2);
+const REACH_AGAIN: Duration = Duration::from_millis(500);
+
 /// Serves until SIGTERM or SIGINT, then drains.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
     // Signals count from here on: one that comes while the store is opened is not lost.
@@ -44,7 +50,8 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
 
     let (trigger, stopping) = shutdown::channel();
     let mut metrics = Metrics::new();
-    let kv: Arc<dyn Kv> = match config.store {
+    let mut cluster = None;
+    let kv: Arc<dyn Kv> = match &config.store {
         StoreKind::Memory => Arc::new(MemoryKv::new()),
         StoreKind::Embedded => {
             let observer = metrics.store();
@@ -54,6 +61,12 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
                 ..Options::default()
             };
             Arc::new(EmbeddedKv::open(&config.data_dir, options)?)
+        }
+        StoreKind::Tikv(options) => {
+            let kv = Arc::new(TikvKv::open(options.clone())?);
+            metrics.collect_cluster(kv.stats());
+            cluster = Some(kv.clone());
+            kv
         }
     };
     let schema = Arc::new(ServerSchema::default());
@@ -74,13 +87,23 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         network: config.network.clone(),
         bookmark_interval: config.bookmark_interval,
     });
-    let tenancy = Tenancy::start(engine.clone(), &schema, context).await?;
+    let tenancy = Tenancy::new(engine.clone(), &schema, context);
+    let (reporter, readiness) = readiness::channel("the store has not answered yet");
+    match cluster {
+        Some(kv) => drop(tokio::spawn(follow(kv, tenancy.clone(), reporter))),
+        None => {
+            tenancy.prepare().await?;
+            reporter.report(None);
+        }
+    }
     let metrics = Arc::new(metrics);
-    let face = Face::new(tenancy, metrics.clone(), stopping.clone()).await?;
+    let shutdown = stopping.clone();
+    let face = Face::new(tenancy, metrics.clone(), shutdown, readiness.clone()).await?;
     let app = App {
         face,
         metrics,
         shutdown: stopping.clone(),
+        readiness,
     };
 
     let listeners = listen(&config.listen)?;
@@ -124,6 +147,26 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Says whether the cluster is there, for as long as the server runs. What a new server has to do first
+/// it does once the cluster is there.
+async fn follow(kv: Arc<TikvKv>, tenancy: Tenancy, reporter: Reporter) {
+    let mut prepared = false;
+    loop {
+        let reason = match kv.reach().await {
+            Err(error) => Some(error.to_string()),
+            Ok(()) if prepared => None,
+            Ok(()) => match tenancy.prepare().await {
+                Ok(()) => None,
+                Err(error) => Some(format!("the first tenant is not there yet: {error}")),
+            },
+        };
+        let ready = reason.is_none();
+        prepared |= ready;
+        reporter.report(reason);
+        tokio::time::sleep(if ready { REACH } else { REACH_AGAIN }).await;
+    }
+}
+
 /// Binds all addresses; one that need not be there is left out where it cannot be bound.
 fn listen(addresses: &[(SocketAddr, bool)]) -> anyhow::Result<Vec<TcpListener>> {
     let mut listeners = Vec::new();
@@ -160,7 +203,7 @@ fn announce(address: SocketAddr) {
 
 fn introduce(config: &Config, address: Option<SocketAddr>) {
     let mut out = std::io::stdout().lock();
-    let _ = match config.store {
+    let _ = match &config.store {
         StoreKind::Memory => writeln!(out, "data in memory only: nothing is kept"),
         StoreKind::Embedded => {
             let dir = config
@@ -169,6 +212,7 @@ fn introduce(config: &Config, address: Option<SocketAddr>) {
                 .unwrap_or_else(|_| config.data_dir.clone());
             writeln!(out, "data in {}", dir.display())
         }
+        StoreKind::Tikv(options) => writeln!(out, "data at {options}"),
     };
     if let Some(address) = address {
         let _ = writeln!(

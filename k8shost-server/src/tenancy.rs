@@ -147,26 +147,23 @@ pub(crate) struct Tenancy {
 }
 
 impl Tenancy {
-    /// Tells the schema of its engine, and makes the default tenant where there is none.
-    pub(crate) async fn start(
-        engine: Engine,
-        schema: &ServerSchema,
-        context: Arc<Context>,
-    ) -> Result<Self, Error> {
+    /// Tells the schema of its engine.
+    pub(crate) fn new(engine: Engine, schema: &ServerSchema, context: Arc<Context>) -> Self {
         schema.serve(engine.clone());
-        let tenancy = Self {
+        Self {
             engine,
             context,
             controllers: Controllers::default(),
-        };
-        let made = tenancy.create_organization(DEFAULT_ORG).await;
+        }
+    }
+
+    /// Makes the default tenant where there is none, and finishes what a stop has cut short.
+    pub(crate) async fn prepare(&self) -> Result<(), Error> {
+        let made = self.create_organization(DEFAULT_ORG).await;
         ignore(made, Reason::AlreadyExists)?;
-        ignore(
-            tenancy.create_project(DEFAULT_ORG, DEFAULT_PROJECT).await,
-            Reason::AlreadyExists,
-        )?;
-        tenancy.resume_deletions().await?;
-        Ok(tenancy)
+        let made = self.create_project(DEFAULT_ORG, DEFAULT_PROJECT).await;
+        ignore(made, Reason::AlreadyExists)?;
+        self.resume_deletions().await
     }
 
     /// The tenant that a request names: both an organization and a project, or neither for the

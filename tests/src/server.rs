@@ -65,7 +65,7 @@ pub fn binary() -> &'static Path {
 fn command<S: AsRef<OsStr>>(args: &[S]) -> Command {
     let mut command = Command::new(binary());
     for (key, _) in env::vars_os() {
-        if key.to_string_lossy().starts_with("K8SHOST_") {
+        if key.to_string_lossy().starts_with("K8SHOST_") || key == "FLAREDB_PD_ADDR" {
             command.env_remove(key);
         }
     }

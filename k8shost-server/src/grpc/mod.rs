@@ -21,6 +21,7 @@ use bytes::Bytes;
 use futures::{Stream, future::BoxFuture};
 use http::HeaderMap;
 use tonic::{Request, Response, Status, body::Body, codec::CompressionEncoding, server::Grpc};
+use tonic_health::server::HealthReporter;
 use tower::{Service, ServiceExt as _, util::BoxCloneSyncService};
 use tracing::Instrument as _;
 
@@ -32,6 +33,7 @@ use self::{
 };
 use crate::{
     metrics::{Held, Metrics},
+    readiness::Readiness,
     shutdown::Shutdown,
     tenancy::Tenancy,
 };
@@ -66,36 +68,17 @@ struct Inner {
 }
 
 impl Face {
-    /// The face of these tenants. Health says that every service serves, until the server stops.
+    /// The face of these tenants. Health says that every service serves while the server is ready, until
+    /// it stops.
     pub(crate) async fn new(
         tenancy: Tenancy,
         metrics: Arc<Metrics>,
         shutdown: Shutdown,
+        readiness: Readiness,
     ) -> anyhow::Result<Self> {
         let (reporter, health) = tonic_health::server::health_reporter();
-        let mut services: Vec<&str> = METHODS
-            .iter()
-            .filter_map(|m| m.path.split('/').nth(1))
-            .collect();
-        services.dedup();
-        for service in services {
-            reporter
-                .set_service_status(service, tonic_health::ServingStatus::Serving)
-                .await;
-        }
-        let stopping = shutdown.clone();
-        tokio::spawn(async move {
-            stopping.wait().await;
-            for service in METHODS
-                .iter()
-                .filter_map(|m| m.path.split('/').nth(1))
-                .chain([""])
-            {
-                reporter
-                    .set_service_status(service, tonic_health::ServingStatus::NotServing)
-                    .await;
-            }
-        });
+        report_health(&reporter, readiness.reason().is_none()).await;
+        tokio::spawn(follow_health(reporter, readiness, shutdown.clone()));
         let reflection = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(k8shost_proto::FILE_DESCRIPTOR_SET)
@@ -198,6 +181,31 @@ impl Face {
         match service.clone().oneshot(request.map(Body::new)).await {
             Ok(response) => response,
             Err(never) => match never {},
+        }
+    }
+}
+
+/// Says of every service, and of the server as a whole, whether it serves.
+async fn report_health(reporter: &HealthReporter, serves: bool) {
+    let status = match serves {
+        true => tonic_health::ServingStatus::Serving,
+        false => tonic_health::ServingStatus::NotServing,
+    };
+    let services = METHODS.iter().filter_map(|m| m.path.split('/').nth(1));
+    let mut services: Vec<&str> = services.chain([""]).collect();
+    services.dedup();
+    for service in services {
+        reporter.set_service_status(service, status).await;
+    }
+}
+
+async fn follow_health(reporter: HealthReporter, mut readiness: Readiness, shutdown: Shutdown) {
+    loop {
+        tokio::select! {
+            () = shutdown.wait() => return report_health(&reporter, false).await,
+            () = readiness.changed() => {
+                report_health(&reporter, readiness.reason().is_none()).await;
+            }
         }
     }
 }

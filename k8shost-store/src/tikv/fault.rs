@@ -90,8 +90,11 @@ impl Fault {
             Error::UnsupportedMode
             | Error::ColumnFamilyError(_)
             | Error::MaxScanLimitExceeded { .. } => Self::new(Kind::Client, Fate::Rejected, text()),
-            // Whatever else there is comes before a request is sent: PD does not answer, or knows no
-            // region, leader or store.
+            // An election, mostly. It asks PD again.
+            Error::LeaderNotFound { .. } | Error::RegionForKeyNotFound { .. } => {
+                Self::new(Kind::Pd, Fate::Refused, text())
+            }
+            // Whatever else there is comes before a request is sent: PD does not answer, mostly.
             _ => Self::new(Kind::Pd, Fate::Refused, text()).renewing(),
         }
     }
@@ -208,6 +211,9 @@ mod tests {
     #[test]
     fn before_anything_is_sent_nothing_is_done() {
         let fault = Fault::of(Error::RegionForKeyNotFound { key: vec![] });
+        assert_eq!((fault.fate, fault.renew), (Fate::Refused, false));
+        let message = "failed to connect".to_owned();
+        let fault = Fault::of(Error::InternalError { message });
         assert_eq!((fault.fate, fault.renew), (Fate::Refused, true));
         assert!(Fault::silence().renew);
     }
