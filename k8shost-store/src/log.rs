@@ -10,6 +10,7 @@ mod check;
 mod engine;
 pub mod format;
 mod handle;
+mod hints;
 mod keys;
 mod load;
 mod mutation;
@@ -37,6 +38,7 @@ use k8shost_types::Error;
 pub use check::{Checked, Found};
 pub use engine::Engine;
 pub use handle::{Committed, TenantLog};
+pub use hints::Listener;
 pub use keys::{Key, Revision, TenantId};
 #[cfg(feature = "simulation")]
 pub use mutation::Mutation;

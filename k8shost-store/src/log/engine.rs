@@ -29,12 +29,12 @@ const LOOK: Duration = Duration::from_millis(5);
 
 /// All tenants over one store. A clone is the same engine.
 #[derive(Clone)]
-pub struct Engine(Arc<Core>);
+pub struct Engine(pub(super) Arc<Core>);
 
 /// What an engine is: it ends when neither it nor a handle to a tenant is held any longer.
 pub(crate) struct Core {
     shared: Arc<Shared>,
-    tenants: Arc<Tenants>,
+    pub(super) tenants: Arc<Tenants>,
 }
 
 impl Drop for Core {
@@ -84,6 +84,11 @@ impl Tenants {
         drop(shard);
         tenant.forgotten();
         true
+    }
+
+    /// A tenant, if it is in memory.
+    pub(crate) fn find<T>(&self, id: &TenantId, f: impl FnOnce(&Arc<Tenant>) -> T) -> Option<T> {
+        lock(self.shard(id)).get(id).map(f)
     }
 
     fn all(&self) -> Vec<Arc<Tenant>> {

@@ -169,14 +169,11 @@ impl TenantLog {
         Watcher::new(self.clone(), from)
     }
 
-    /// A peer says that it has committed this revision. Only ever a hint.
+    /// A peer says that it has committed this revision. Only ever a hint: it is never trusted, and has
+    /// the log looked at once, if it is news.
     pub fn hint(&self, revision: Revision) {
-        let behind = {
-            let mut inner = self.0.lock();
-            let known = inner.ready().map(|held| held.tip().revision());
-            known.is_some_and(|known| known < revision)
-        };
-        if behind {
+        if self.0.known().is_some_and(|known| known < revision) {
+            self.0.shared.stats.hints.add(1);
             self.0.poll();
         }
     }

@@ -132,6 +132,9 @@ impl Tenant {
                 }
                 return;
             }
+            if found && peek.look.revision == held.tip().next_revision() {
+                self.shared.stats.polled.add(1);
+            }
         }
         self.poll();
     }

@@ -229,6 +229,7 @@ impl Tenant {
             observer.appended(ops.len(), made.bytes, took);
         }
         let events: Vec<_> = made.step.events.clone();
+        let last = made.last;
         self.publish(inner, made);
         if let (Some(at), Some(held)) = (confirmed, inner.ready()) {
             held.confirm(at);
@@ -239,6 +240,9 @@ impl Tenant {
             op.answer(events.by_ref());
         }
         self.serve(inner, mark);
+        if let Some(listener) = self.shared.listener.get() {
+            listener.committed(&self.id, last);
+        }
     }
 
     /// Answers who came before an operation that found the end of the log; it began when the tickets

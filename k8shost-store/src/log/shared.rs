@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use k8shost_types::{Error, Reason};
 
+use super::hints::Listener;
 use super::keys::{Revision, TenantId};
 use super::mutation::Mutation;
 use super::schedule::Scheduler;
@@ -34,6 +35,7 @@ pub(crate) struct Shared {
     pub(crate) stopping: AtomicBool,
     pub(crate) stats: Stats,
     observer: OnceLock<Arc<dyn Observer>>,
+    pub(crate) listener: OnceLock<Arc<dyn Listener>>,
     pub(crate) tails: TailBudget,
     pub(crate) scheduler: Scheduler,
     pub(crate) poller: Poller,
@@ -59,6 +61,7 @@ impl Shared {
             stopping: AtomicBool::new(false),
             stats: Stats::default(),
             observer: OnceLock::new(),
+            listener: OnceLock::new(),
             tails: TailBudget::new(config.tail_bytes),
             scheduler: Scheduler::default(),
             poller: Poller::default(),

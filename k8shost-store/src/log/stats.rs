@@ -41,6 +41,10 @@ pub struct Stats {
     pub fallen: Figure,
     /// Batches of others applied.
     pub followed: Figure,
+    /// Hints of others' commits that had the log looked at.
+    pub hints: Figure,
+    /// Commits of others that the poll found: no hint had told of them, or it came later.
+    pub polled: Figure,
     /// Barriers made.
     pub barriers: Figure,
     /// Tenants loaded.

@@ -450,6 +450,12 @@ impl Tenant {
         receiver.await.unwrap_or_else(dropped)
     }
 
+    /// The end of the log as far as it is known, if the tenant is loaded.
+    pub(crate) fn known(&self) -> Option<Revision> {
+        let mut inner = self.lock();
+        inner.ready().map(|held| held.tip().revision())
+    }
+
     /// Looks whether others have committed.
     pub(crate) fn poll(self: &Arc<Self>) {
         let mut inner = self.lock();

@@ -3,6 +3,7 @@
 
 mod alone;
 mod faults;
+mod hints;
 mod kit;
 mod life;
 mod shared;

@@ -11,6 +11,7 @@ use k8shost_types::{Error, Reason};
 
 use super::apply::{events_of, reset_of};
 use super::handle::TenantLog;
+use super::hints::Listener;
 use super::keys::Revision;
 use super::mutation::Mutation;
 use super::shared::{Backoff, Shared, expired, lock, store_error};
@@ -220,9 +221,12 @@ impl Poller {
             return;
         }
         let mut watched = lock(&self.watched);
-        watched
+        let before = watched
             .tenants
             .insert(tenant.number, Arc::downgrade(tenant));
+        if let (None, Some(listener)) = (before, shared.listener.get()) {
+            listener.watched(&tenant.id, true);
+        }
         if !watched.running {
             watched.running = true;
             shared.env.spawn(poll(shared.clone()).boxed());
@@ -232,8 +236,21 @@ impl Poller {
     fn remove(&self, tenant: &Tenant) {
         // Another watcher may have come meanwhile.
         let mut watched = lock(&self.watched);
-        if tenant.watchers.load(Ordering::SeqCst) == 0 {
-            watched.tenants.remove(&tenant.number);
+        if tenant.watchers.load(Ordering::SeqCst) == 0
+            && watched.tenants.remove(&tenant.number).is_some()
+            && let Some(listener) = tenant.shared.listener.get()
+        {
+            listener.watched(&tenant.id, false);
+        }
+    }
+
+    /// Sets who is told of what is watched, and tells of what is watched already.
+    pub(crate) fn listen(&self, shared: &Shared, listener: Arc<dyn Listener>) {
+        let watched = lock(&self.watched);
+        if shared.listener.set(listener.clone()).is_ok() {
+            for tenant in watched.tenants.values().filter_map(Weak::upgrade) {
+                listener.watched(&tenant.id, true);
+            }
         }
     }
 
