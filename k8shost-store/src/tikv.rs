@@ -165,7 +165,7 @@ impl TikvKv {
         F: Future<Output = tikv_client::Result<T>>,
     {
         let outcome = match timeout_at(deadline, self.atomic.client()).await {
-            Err(_) => Err(Fault::unreached("the cluster does not answer".to_owned())),
+            Err(_) => Err(Fault::unreached(self.atomic.why())),
             Ok(Err(text)) => Err(Fault::unreached(text)),
             Ok(Ok(numbered)) => {
                 let client = match patient {
@@ -340,7 +340,7 @@ impl TikvKv {
         };
         let numbered = match timeout_at(deadline, self.plain.client()).await {
             Ok(client) => client.map_err(unreached)?,
-            Err(_) => return Err(unreached("the cluster does not answer".to_owned())),
+            Err(_) => return Err(unreached(self.plain.why())),
         };
         let session = numbered.client;
         let (work, patient) = (send(session.client()), session.patient());
@@ -393,10 +393,11 @@ fn config(options: &Options, timeout: Duration) -> Config {
 }
 
 async fn connect(endpoints: Vec<String>, config: Config) -> Result<RawClient, String> {
+    let names = endpoints.join(",");
     let client = RawClient::new_with_config(endpoints, config);
     match AssertUnwindSafe(client).catch_unwind().await {
         Ok(Ok(client)) => Ok(client.with_atomic_for_cas()),
-        Ok(Err(error)) => Err(error.to_string()),
+        Ok(Err(error)) => Err(format!("PD at {names}: {error}")),
         Err(_) => Err("the client panicked as it connected".to_owned()),
     }
 }

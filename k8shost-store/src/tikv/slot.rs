@@ -42,6 +42,8 @@ struct State<C> {
     number: u64,
     /// Attempts to connect that failed, and clients that broke, since the last good answer.
     failures: u32,
+    /// What the last attempt to connect failed for.
+    why: Option<String>,
 }
 
 enum Now<C> {
@@ -60,6 +62,7 @@ impl<C: Clone + Send + Sync + 'static> Slot<C> {
                 now: Now::Nothing,
                 number: 0,
                 failures: 0,
+                why: None,
             }),
         })
     }
@@ -98,14 +101,22 @@ impl<C: Clone + Send + Sync + 'static> Slot<C> {
             Ok(client) => {
                 let client = Numbered { number, client };
                 state.now = Now::There(client.clone());
+                state.why = None;
                 Ok(client)
             }
             Err(error) => {
                 state.now = Now::Nothing;
                 state.failures = state.failures.saturating_add(1);
+                state.why = Some(error.clone());
                 Err(error)
             }
         }
+    }
+
+    /// Why there is still no client.
+    pub(super) fn why(&self) -> String {
+        let why = self.state().why.clone();
+        why.unwrap_or_else(|| "the cluster does not answer".to_owned())
     }
 
     /// A client has broken: it is given to nobody any more.
