@@ -416,14 +416,14 @@ async fn a_full_disk_refuses_writes_and_serves_reads() {
     server.terminate();
     server.ended().await;
     let data = server.data().display().to_string();
-    let full = Server::with(&["--data-dir", &data, "--disk-reserve-mib", "1000000000"]).await;
+    let mut full = Server::with(&["--data-dir", &data, "--disk-reserve-mib", "1000000000"]).await;
     let client = full.client().await;
     let status = refused(client.create(POD, pod("b")).await, Code::Unavailable);
     assert!(status.message().contains("full"), "{}", status.message());
     assert_eq!(names(&client.list(POD, json!({})).await.unwrap()), ["a"]);
     let mut watch = client.watch(POD, json!({})).await.unwrap();
     watch.expect("ADDED", "a").await;
-    drop(full);
+    full.kill().await;
     within("the server with room again", server.launch()).await;
     server.client().await.create(POD, pod("b")).await.unwrap();
 }
