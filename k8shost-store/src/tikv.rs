@@ -26,7 +26,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tikv_client::{Backoff, Config, RawClient};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 pub use self::options::{Options, OptionsError, Tls};
 pub use self::stats::{Labeled, Stats};
@@ -34,7 +34,7 @@ pub use self::stats::{Labeled, Stats};
 use self::fault::{Fate, Fault};
 use self::page::{Size, page};
 use self::session::Session;
-use self::slot::{Slot, jitter};
+use self::slot::{Pauses, Slot};
 use self::stats::{Client, Kind, Operation};
 use crate::kv::{Kv, KvError, Pair, Safety, Swap};
 use crate::log::TenantId;
@@ -47,9 +47,6 @@ const ANSWER_BYTES: usize = 16 << 20;
 const KEY_BYTES: usize = 8 << 10;
 /// A batch get asks for so many keys at a time.
 const BATCH_KEYS: usize = 256;
-/// The first pause before another attempt; each next one is twice as long, up to the longest.
-const PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// Why a cluster can't be used as it is named.
 #[derive(Debug, thiserror::Error)]
@@ -72,22 +69,6 @@ pub struct TikvKv {
     stats: Arc<Stats>,
     atomic: Arc<Slot<RawClient>>,
     plain: Arc<Slot<Session>>,
-}
-
-/// Pauses between attempts.
-struct Pauses(Duration);
-
-impl Pauses {
-    /// Waits, unless there is no time left for another attempt.
-    async fn wait(&mut self, deadline: Instant) -> bool {
-        let pause = jitter(self.0);
-        self.0 = (self.0 * 2).min(LONGEST_PAUSE);
-        if Instant::now() + pause >= deadline {
-            return false;
-        }
-        sleep(pause).await;
-        true
-    }
 }
 
 impl TikvKv {
@@ -201,7 +182,7 @@ impl TikvKv {
     where
         F: Future<Output = tikv_client::Result<T>>,
     {
-        let (mut pauses, mut patient) = (Pauses(PAUSE), false);
+        let (mut pauses, mut patient) = (Pauses::default(), false);
         loop {
             let fault = match self.attempt(operation, deadline, patient, &send).await {
                 Ok(answer) => return Ok(answer),
@@ -222,7 +203,7 @@ impl TikvKv {
         expected: Option<Bytes>,
         new: Bytes,
     ) -> Result<Swap, KvError> {
-        let (deadline, mut pauses) = (self.deadline(), Pauses(PAUSE));
+        let (deadline, mut pauses) = (self.deadline(), Pauses::default());
         loop {
             let send = |client: RawClient| {
                 let (key, new) = (key.clone(), new.to_vec());

@@ -30,15 +30,13 @@ async fn readyz(server: &Server, status: StatusCode) -> String {
 
 async fn health(server: &Server) -> ServingStatus {
     let address = format!("http://{}", server.address());
-    let channel = Channel::from_shared(address)
-        .unwrap()
-        .connect()
-        .await
-        .unwrap();
+    let channel = Channel::from_shared(address).expect("an address");
+    let channel = channel.connect().await.expect("the server listens");
     let request = HealthCheckRequest {
         service: "k8shost.v1.PodService".to_owned(),
     };
-    let answer = HealthClient::new(channel).check(request).await.unwrap();
+    let answer = HealthClient::new(channel).check(request).await;
+    let answer = answer.expect("health is always told");
     answer.into_inner().status()
 }
 

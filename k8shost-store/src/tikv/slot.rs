@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
+use tokio::time::Instant;
 
 use super::stats::{Client, Stats};
 
@@ -14,6 +15,10 @@ pub(super) const CONNECT: Duration = Duration::from_secs(3);
 /// The first pause, and the longest.
 const PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// The first pause before another attempt of a request; each next one is twice as long, up to the longest.
+const RETRY: Duration = Duration::from_millis(10);
+const LONGEST_RETRY: Duration = Duration::from_millis(500);
 
 /// Makes a new client.
 pub(super) type Connect<C> = Box<dyn Fn() -> BoxFuture<'static, Result<C, String>> + Send + Sync>;
@@ -149,6 +154,28 @@ pub(super) fn jitter(pause: Duration) -> Duration {
     pause / 2 + (pause / 2).mul_f64(f64::from(random) / f64::from(u32::MAX))
 }
 
+/// Pauses between attempts.
+pub(super) struct Pauses(Duration);
+
+impl Default for Pauses {
+    fn default() -> Self {
+        Self(RETRY)
+    }
+}
+
+impl Pauses {
+    /// Waits, unless there is no time left for another attempt.
+    pub(super) async fn wait(&mut self, deadline: Instant) -> bool {
+        let pause = jitter(self.0);
+        self.0 = (self.0 * 2).min(LONGEST_RETRY);
+        if Instant::now() + pause >= deadline {
+            return false;
+        }
+        tokio::time::sleep(pause).await;
+        true
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
@@ -176,7 +203,7 @@ mod tests {
                 .boxed()
             }),
         );
-        let begun = tokio::time::Instant::now();
+        let begun = Instant::now();
         for call in 0..8 {
             // Those who wait together wait for the same attempt.
             let (one, other) = tokio::join!(slot.client(), slot.client());
@@ -193,7 +220,7 @@ mod tests {
         slot.replace(there.number - 1);
         assert_eq!(slot.client().await.unwrap().client, 8);
         slot.answered();
-        let begun = tokio::time::Instant::now();
+        let begun = Instant::now();
         slot.replace(there.number);
         assert_eq!(slot.client().await.unwrap().client, 9);
         assert!(begun.elapsed() < Duration::from_millis(10));
