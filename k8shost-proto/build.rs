@@ -17,21 +17,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=../proto");
     println!("cargo::rerun-if-changed=build");
 
-    let mut files: Vec<PathBuf> = fs::read_dir(root.join("k8shost/v1"))?
-        .map(|entry| Ok(entry?.path()))
-        .collect::<Result<_, Box<dyn Error>>>()?;
-    files.retain(|path| {
-        path.extension()
-            .is_some_and(|extension| extension == "proto")
-    });
-    files.sort();
+    let internal = compile(root, "k8shost/internal/v1")?;
+    fs::write(
+        out.join("internal.bin"),
+        comments_only(internal.clone()).encode_to_vec(),
+    )?;
+    tonic_prost_build::configure().compile_fds(internal)?;
 
-    let set = protox::Compiler::new([root])?
-        .include_source_info(true)
-        .include_imports(true)
-        .open_files(&files)?
-        .file_descriptor_set();
-
+    let set = compile(root, "k8shost/v1")?;
     fs::write(
         out.join("descriptors.bin"),
         comments_only(set.clone()).encode_to_vec(),
@@ -43,6 +36,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     builder.compile_fds(set)?;
     Ok(())
+}
+
+/// The files of a folder, which is a package, and all they import.
+fn compile(root: &Path, folder: &str) -> Result<FileDescriptorSet, Box<dyn Error>> {
+    let mut files: Vec<PathBuf> = fs::read_dir(root.join(folder))?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<_, Box<dyn Error>>>()?;
+    files.retain(|path| {
+        path.extension()
+            .is_some_and(|extension| extension == "proto")
+    });
+    files.sort();
+    let mut compiler = protox::Compiler::new([root])?;
+    compiler.include_source_info(true).include_imports(true);
+    Ok(compiler.open_files(&files)?.file_descriptor_set())
 }
 
 /// Drops what reflection has no use for: source positions of anything that has no comment.

@@ -15,6 +15,19 @@ pub mod v1 {
     tonic::include_proto!("k8shost.v1");
 }
 
+/// Package `k8shost.internal.v1`: what servers tell one another. Not part of the API.
+pub mod internal {
+    /// The package's first version.
+    #[allow(missing_docs)] // Generated: prost's own accessors have no docs.
+    pub mod v1 {
+        tonic::include_proto!("k8shost.internal.v1");
+    }
+
+    /// The encoded descriptors of the package, which reflection does not show.
+    pub const FILE_DESCRIPTOR_SET: &[u8] =
+        include_bytes!(concat!(env!("OUT_DIR"), "/internal.bin"));
+}
+
 /// An encoded `google.protobuf.FileDescriptorSet` of the API and all it imports, with comments, as
 /// server reflection wants it.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

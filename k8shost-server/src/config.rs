@@ -63,6 +63,11 @@ pub struct Settings {
     )]
     pub safety_window: Option<Span>,
 
+    /// Where servers over the same TiKV cluster reach this one, to exchange hints. [default: the first
+    /// address that it listens on]
+    #[arg(long, env = "K8SHOST_PEER_ADDRESS", value_name = "HOST:PORT")]
+    pub peer_address: Option<PeerAddress>,
+
     /// Ranges that cluster IPs are taken from, in each project: one, or an IPv4 and an IPv6 range
     /// for dual stack; the first is the primary family. [default: 10.96.0.0/16]
     #[arg(
@@ -160,6 +165,32 @@ impl FromStr for PdEndpoints {
 }
 
 impl TryFrom<String> for PdEndpoints {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+/// Where peers reach a server: a name or an address, and a port.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct PeerAddress(String);
+
+impl FromStr for PeerAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let authority: Option<http::uri::Authority> = text.parse().ok();
+        authority
+            .filter(|a| !a.host().is_empty() && a.port_u16().is_some_and(|port| port > 0))
+            .filter(|a| !a.as_str().contains('@'))
+            .map(|a| Self(a.to_string()))
+            .ok_or_else(|| format!("'{text}' is not an address that peers reach: write host:port"))
+    }
+}
+
+impl TryFrom<String> for PeerAddress {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
@@ -321,6 +352,12 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where state is kept.
     pub store: StoreKind,
+    /// Where peers reach this server, if it is not where it listens.
+    pub peer_address: Option<String>,
+    /// How long a server counts as alive after its last sign of life, where several share a store.
+    pub lease: Duration,
+    /// How often watched tenants are looked at for commits of other servers that no hint has told of.
+    pub poll_interval: Duration,
     /// Ranges of cluster IPs and node ports.
     pub network: ServiceNetwork,
     /// How far back watches and lists go.
@@ -362,6 +399,7 @@ impl Settings {
             pd_addr: self.pd_addr.or(other.pd_addr),
             flaredb_pd_addr: self.flaredb_pd_addr.or(other.flaredb_pd_addr),
             safety_window: self.safety_window.or(other.safety_window),
+            peer_address: self.peer_address.or(other.peer_address),
             service_cidrs: self.service_cidrs.or(other.service_cidrs),
             node_ports: self.node_ports.or(other.node_ports),
             retention: self.retention.or(other.retention),
@@ -408,6 +446,9 @@ impl Settings {
             listen,
             data_dir: self.data_dir.unwrap_or_else(|| PathBuf::from("data")),
             store,
+            peer_address: self.peer_address.map(|address| address.0),
+            lease: Duration::from_secs(30),
+            poll_interval: Duration::from_secs(1),
             network,
             retention: self.retention.map_or(Duration::from_secs(300), |s| s.0),
             idle_after: self.idle_after.map_or(Duration::from_secs(60), |s| s.0),
@@ -497,6 +538,24 @@ mod tests {
             "pd-addr = 'a'",
         ] {
             assert!(toml::from_str::<Settings>(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn peers_reach_a_server_at_a_host_and_a_port() {
+        for right in ["10.0.0.7:6443", "[fd00::7]:6443", "k8shost-0.k8shost:6443"] {
+            assert!(right.parse::<PeerAddress>().is_ok(), "{right}");
+        }
+        for wrong in [
+            "",
+            "10.0.0.7",
+            ":6443",
+            "a:0",
+            "http://a:1",
+            "u@a:1",
+            "a:1/",
+        ] {
+            assert!(wrong.parse::<PeerAddress>().is_err(), "{wrong}");
         }
     }
 

@@ -7,6 +7,7 @@ mod grpc;
 mod http;
 mod logging;
 mod metrics;
+mod peers;
 mod readiness;
 mod registry;
 mod serve;
@@ -15,7 +16,8 @@ mod tenancy;
 
 pub use check::{accept, check};
 pub use config::{
-    Config, ConfigError, LogFormat, PdEndpoints, PortRange, Settings, Span, StoreArgs, StoreKind,
+    Config, ConfigError, LogFormat, PdEndpoints, PeerAddress, PortRange, Settings, Span, StoreArgs,
+    StoreKind,
 };
 pub use logging::start as start_logging;
 pub use serve::serve;

@@ -166,6 +166,11 @@ impl Metrics {
         self.store.clone()
     }
 
+    /// Where others add figures of their own.
+    pub(crate) fn registry(&mut self) -> &mut Registry {
+        &mut self.registry
+    }
+
     /// Adds the engine's own figures.
     pub(crate) fn collect(&mut self, engine: Engine) {
         self.registry
@@ -245,6 +250,12 @@ impl Collector for EngineStats {
                 "void_batches",
                 "Batches swapped in below the floor",
                 &s.voids,
+            ),
+            ("hints_followed", "Hints that had a log looked at", &s.hints),
+            (
+                "hints_missed",
+                "Commits of other servers that the poll found: their hints were lost or late",
+                &s.polled,
             ),
             ("loads", "Tenants loaded", &s.loads),
             ("truncations", "Floors moved", &s.truncations),

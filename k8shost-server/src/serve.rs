@@ -10,7 +10,7 @@ use hyper_util::{
 use k8shost_store::{
     embedded::{EmbeddedKv, Options},
     env::SystemEnv,
-    kv::Kv,
+    kv::{Kv, Safety},
     log::{self, Engine},
     memory::MemoryKv,
     tikv::TikvKv,
@@ -18,6 +18,7 @@ use k8shost_store::{
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     signal::unix::{SignalKind, signal},
+    task::JoinHandle,
 };
 
 use crate::{
@@ -25,9 +26,10 @@ use crate::{
     grpc::Face,
     http::App,
     metrics::{Held, Metrics},
+    peers::Peers,
     readiness::{self, Reporter},
     registry::Context,
-    shutdown::{self, Shutdown},
+    shutdown::{self, Shutdown, Trigger},
     tenancy::{ServerSchema, Tenancy},
 };
 
@@ -48,103 +50,170 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;
 
-    let (trigger, stopping) = shutdown::channel();
     let mut metrics = Metrics::new();
-    let mut cluster = None;
-    let kv: Arc<dyn Kv> = match &config.store {
-        StoreKind::Memory => Arc::new(MemoryKv::new()),
-        StoreKind::Embedded => {
-            let observer = metrics.store();
-            let options = Options {
-                reserve_bytes: config.disk_reserve,
-                observer: Some(Arc::new(move |synced| observer.synced(synced))),
-                ..Options::default()
-            };
-            Arc::new(EmbeddedKv::open(&config.data_dir, options)?)
-        }
-        StoreKind::Tikv(options) => {
-            let kv = Arc::new(TikvKv::open(options.clone())?);
-            metrics.collect_cluster(kv.stats());
-            cluster = Some(kv.clone());
-            kv
-        }
-    };
-    let schema = Arc::new(ServerSchema::default());
-    let log_config = log::Config {
-        retention: config.retention,
-        idle_after: config.idle_after,
-        ..log::Config::default()
-    };
-    let engine = Engine::new(
-        kv,
-        Arc::new(SystemEnv::new(tokio::runtime::Handle::current())),
-        schema.clone(),
-        log_config,
-    );
-    engine.observe(metrics.store());
-    metrics.collect(engine.clone());
-    let context = Arc::new(Context {
-        network: config.network.clone(),
-        bookmark_interval: config.bookmark_interval,
-    });
-    let tenancy = Tenancy::new(engine.clone(), &schema, context);
-    let (reporter, readiness) = readiness::channel("the store has not answered yet");
-    match cluster {
-        Some(kv) => drop(tokio::spawn(follow(kv, tenancy.clone(), reporter))),
-        None => {
-            tenancy.prepare().await?;
-            reporter.report(None);
-        }
-    }
-    let metrics = Arc::new(metrics);
-    let shutdown = stopping.clone();
-    let face = Face::new(tenancy, metrics.clone(), shutdown, readiness.clone()).await?;
-    let app = App {
-        face,
-        metrics,
-        shutdown: stopping.clone(),
-        readiness,
-    };
-
-    let listeners = listen(&config.listen)?;
-    let graceful = Arc::new(GracefulShutdown::new());
-    let (mut tasks, mut first) = (Vec::new(), None);
-    for listener in listeners {
-        let address = listener.local_addr()?;
-        announce(address);
-        first.get_or_insert(address);
-        tasks.push(tokio::spawn(accept(
-            listener,
-            app.clone(),
-            graceful.clone(),
-            stopping.clone(),
-        )));
-    }
-    introduce(&config, first);
+    let store = Store::open(&config, &mut metrics)?;
+    let server = Server::start(&config, store, metrics).await?;
+    introduce(&config, server.address);
 
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
     tracing::info!("stopping");
-    trigger.stop();
-    let drain = async {
-        for task in tasks {
-            let _ = task.await;
-        }
-        if let Some(graceful) = Arc::into_inner(graceful) {
-            graceful.shutdown().await;
-        }
-    };
-    if tokio::time::timeout(config.drain_timeout, drain)
-        .await
-        .is_err()
-    {
-        tracing::warn!("connections were still open after the drain timeout");
-    }
-    engine.shutdown().await;
+    server.stop().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// A store that is open.
+pub(crate) struct Store {
+    pub(crate) kv: Arc<dyn Kv>,
+    /// The same, if it is a cluster, which may be away.
+    pub(crate) cluster: Option<Arc<TikvKv>>,
+}
+
+impl Store {
+    fn open(config: &Config, metrics: &mut Metrics) -> anyhow::Result<Self> {
+        let mut cluster = None;
+        let kv: Arc<dyn Kv> = match &config.store {
+            StoreKind::Memory => Arc::new(MemoryKv::new()),
+            StoreKind::Embedded => {
+                let observer = metrics.store();
+                let options = Options {
+                    reserve_bytes: config.disk_reserve,
+                    observer: Some(Arc::new(move |synced| observer.synced(synced))),
+                    ..Options::default()
+                };
+                Arc::new(EmbeddedKv::open(&config.data_dir, options)?)
+            }
+            StoreKind::Tikv(options) => {
+                let kv = Arc::new(TikvKv::open(options.clone())?);
+                metrics.collect_cluster(kv.stats());
+                cluster = Some(kv.clone());
+                kv
+            }
+        };
+        Ok(Self { kv, cluster })
+    }
+}
+
+/// A server that runs.
+pub(crate) struct Server {
+    engine: Engine,
+    peers: Option<Peers>,
+    trigger: Trigger,
+    accepting: Vec<JoinHandle<()>>,
+    graceful: Arc<GracefulShutdown>,
+    drain_timeout: Duration,
+    /// The first address that it listens on.
+    pub(crate) address: Option<SocketAddr>,
+}
+
+impl Server {
+    /// Starts over a store.
+    pub(crate) async fn start(
+        config: &Config,
+        store: Store,
+        mut metrics: Metrics,
+    ) -> anyhow::Result<Self> {
+        let (trigger, stopping) = shutdown::channel();
+        let schema = Arc::new(ServerSchema::default());
+        let log_config = log::Config {
+            retention: config.retention,
+            idle_after: config.idle_after,
+            poll_interval: config.poll_interval,
+            ..log::Config::default()
+        };
+        let shared = store.kv.safety() != Safety::Exclusive;
+        let engine = Engine::new(
+            store.kv,
+            Arc::new(SystemEnv::new(tokio::runtime::Handle::current())),
+            schema.clone(),
+            log_config,
+        );
+        engine.observe(metrics.store());
+        metrics.collect(engine.clone());
+        let mut peers = shared.then(|| Peers::new(engine.clone(), &mut metrics));
+        let context = Arc::new(Context {
+            network: config.network.clone(),
+            bookmark_interval: config.bookmark_interval,
+        });
+        let tenancy = Tenancy::new(engine.clone(), &schema, context);
+        let (reporter, readiness) = readiness::channel("the store has not answered yet");
+        match store.cluster {
+            Some(kv) => drop(tokio::spawn(follow(kv, tenancy.clone(), reporter))),
+            None => {
+                tenancy.prepare().await?;
+                reporter.report(None);
+            }
+        }
+        let metrics = Arc::new(metrics);
+        let app = App {
+            face: Face::new(
+                tenancy,
+                metrics.clone(),
+                stopping.clone(),
+                readiness.clone(),
+                peers.as_ref().map(|peers| peers.service(stopping.clone())),
+            )
+            .await?,
+            metrics,
+            shutdown: stopping.clone(),
+            readiness,
+        };
+
+        let graceful = Arc::new(GracefulShutdown::new());
+        let (mut accepting, mut first) = (Vec::new(), None);
+        for listener in listen(&config.listen)? {
+            let address = listener.local_addr()?;
+            announce(address);
+            first.get_or_insert(address);
+            accepting.push(tokio::spawn(accept(
+                listener,
+                app.clone(),
+                graceful.clone(),
+                stopping.clone(),
+            )));
+        }
+        let address = config.peer_address.clone();
+        let address = address.or_else(|| first.map(|address| address.to_string()));
+        if let (Some(peers), Some(address)) = (&mut peers, address) {
+            peers.join(address, config.lease);
+        }
+        Ok(Self {
+            engine,
+            peers,
+            trigger,
+            accepting,
+            graceful,
+            drain_timeout: config.drain_timeout,
+            address: first,
+        })
+    }
+
+    /// Lets what is under way come to its end, and stops.
+    pub(crate) async fn stop(self) {
+        self.trigger.stop();
+        let graceful = self.graceful;
+        let drain = async {
+            for task in self.accepting {
+                let _ = task.await;
+            }
+            if let Some(graceful) = Arc::into_inner(graceful) {
+                graceful.shutdown().await;
+            }
+        };
+        let leave = async {
+            if let Some(peers) = self.peers {
+                peers.leave().await;
+            }
+        };
+        let drain = tokio::time::timeout(self.drain_timeout, drain);
+        if tokio::join!(drain, leave).0.is_err() {
+            tracing::warn!("connections were still open after the drain timeout");
+        }
+        self.engine.shutdown().await;
+    }
 }
 
 /// Says whether the cluster is there, for as long as the server runs. What a new server has to do first

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8shost_proto::FILE_DESCRIPTOR_SET;
+use k8shost_proto::{FILE_DESCRIPTOR_SET, internal};
 use prost::Message;
 use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorProto, FileDescriptorSet};
 
@@ -19,6 +19,9 @@ fn files() -> Vec<FileDescriptorProto> {
     let mut files = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap().file;
     files.retain(|file| !file.name().starts_with("google/protobuf/"));
     assert!(files.len() > 10);
+    assert!(files.iter().all(|file| file.package() == "k8shost.v1"));
+    let internal = FileDescriptorSet::decode(internal::FILE_DESCRIPTOR_SET).unwrap();
+    files.extend(internal.file);
     files
 }
 
@@ -53,7 +56,7 @@ fn files_and_packages_are_in_their_places() {
     for file in files() {
         let (directory, name) = file.name().rsplit_once('/').unwrap();
         assert_eq!(directory.replace('/', "."), file.package());
-        assert_eq!(file.package(), "k8shost.v1");
+        assert!(["k8shost.v1", "k8shost.internal.v1"].contains(&file.package()));
         assert_eq!(file.syntax(), "proto3");
         assert!(
             is_lower_snake_case(name.strip_suffix(".proto").unwrap()),
@@ -129,8 +132,9 @@ fn requests_and_responses_belong_to_one_method() {
             for method in &service.method {
                 let name = method.name();
                 assert!(is_pascal_case(name), "{name}");
-                assert_eq!(method.input_type(), format!(".k8shost.v1.{name}Request"));
-                assert_eq!(method.output_type(), format!(".k8shost.v1.{name}Response"));
+                let package = file.package();
+                assert_eq!(method.input_type(), format!(".{package}.{name}Request"));
+                assert_eq!(method.output_type(), format!(".{package}.{name}Response"));
                 assert!(seen.insert(name.to_owned()), "{name} is in two services");
             }
         }

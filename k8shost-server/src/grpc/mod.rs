@@ -20,6 +20,7 @@ use std::{
 use bytes::Bytes;
 use futures::{Stream, future::BoxFuture};
 use http::HeaderMap;
+use k8shost_proto::internal::v1::peer_service_server::PeerServiceServer;
 use tonic::{Request, Response, Status, body::Body, codec::CompressionEncoding, server::Grpc};
 use tonic_health::server::HealthReporter;
 use tower::{Service, ServiceExt as _, util::BoxCloneSyncService};
@@ -33,6 +34,7 @@ use self::{
 };
 use crate::{
     metrics::{Held, Metrics},
+    peers,
     readiness::Readiness,
     shutdown::Shutdown,
     tenancy::Tenancy,
@@ -63,18 +65,19 @@ struct Inner {
     encodings: Encodings,
     metrics: Arc<Metrics>,
     shutdown: Shutdown,
-    /// Health and reflection, by what their paths begin with.
-    standard: [(&'static str, Standard); 3],
+    /// Health, reflection, and what peers call, by what their paths begin with.
+    standard: Vec<(&'static str, Standard)>,
 }
 
 impl Face {
     /// The face of these tenants. Health says that every service serves while the server is ready, until
-    /// it stops.
+    /// it stops. Peers are there where several servers share a store.
     pub(crate) async fn new(
         tenancy: Tenancy,
         metrics: Arc<Metrics>,
         shutdown: Shutdown,
         readiness: Readiness,
+        peers: Option<PeerServiceServer<peers::Service>>,
     ) -> anyhow::Result<Self> {
         let (reporter, health) = tonic_health::server::health_reporter();
         report_health(&reporter, readiness.reason().is_none()).await;
@@ -86,7 +89,7 @@ impl Face {
                 // So that generic clients can show the details of errors.
                 .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
         };
-        let standard = [
+        let mut standard = vec![
             ("/grpc.health.v1.Health/", BoxCloneSyncService::new(health)),
             (
                 "/grpc.reflection.v1.ServerReflection/",
@@ -97,6 +100,10 @@ impl Face {
                 BoxCloneSyncService::new(reflection().build_v1alpha()?),
             ),
         ];
+        if let Some(peers) = peers {
+            let path = "/k8shost.internal.v1.PeerService/";
+            standard.push((path, BoxCloneSyncService::new(peers)));
+        }
         Ok(Self(Arc::new(Inner {
             methods: METHODS.iter().map(|m| (m.path, m)).collect(),
             tenancy,
