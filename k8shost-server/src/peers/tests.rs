@@ -134,7 +134,6 @@ async fn create(client: &mut NamespaceServiceClient<Channel>, name: &str) {
             }),
             ..Namespace::default()
         }),
-        ..CreateNamespaceRequest::default()
     };
     client.create_namespace(request).await.unwrap();
 }
@@ -168,16 +167,17 @@ async fn a_watch_sees_at_once_what_is_committed_at_another_server() {
     }
     let (mut one, mut two) = (a.client().await, b.client().await);
     let mut events = watch(&mut two).await;
-    let mut slowest = Duration::ZERO;
+    let mut times = Vec::new();
     for i in 0..20 {
         let name = format!("n{i}");
         create(&mut one, &name).await;
         let start = Instant::now();
         assert_eq!(next(&mut events).await, name);
-        slowest = slowest.max(start.elapsed());
+        times.push(start.elapsed());
     }
-    // It would be an hour without hints.
-    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+    // It would be an hour without hints. One may be slow where much else runs; not most of them.
+    times.sort_unstable();
+    assert!(times[10] < Duration::from_millis(100), "{times:?}");
     assert!(b.figure("hints_received_total").await >= 20);
     assert_eq!(b.figure("hints_missed_total").await, 0);
     assert!(a.figure("hints_sent_total").await >= 20);
@@ -200,10 +200,7 @@ async fn every_server_reads_what_any_server_has_written() {
     for i in 0..20 {
         let name = format!("n{i}");
         create(&mut clients[i % 2], &name).await;
-        let request = GetNamespaceRequest {
-            name: name.clone(),
-            ..GetNamespaceRequest::default()
-        };
+        let request = GetNamespaceRequest { name };
         clients[(i + 1) % 2].get_namespace(request).await.unwrap();
     }
     a.kill();
