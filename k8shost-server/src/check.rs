@@ -8,14 +8,14 @@ use k8shost_store::{
     embedded::{EmbeddedKv, Options},
     env::SystemEnv,
     kv::Kv,
-    log::{Config, Engine, Found, TenantId},
+    log::{Config, Engine, Found},
     tikv::TikvKv,
 };
 use k8shost_types::tenant::TenantName;
 
 use crate::{
     config::{StoreArgs, StoreKind},
-    tenancy::ServerSchema,
+    tenancy::{self, ServerSchema},
 };
 
 /// Verifies every log, object and digest in a store, prints what it finds, and says whether all is well.
@@ -67,11 +67,8 @@ pub fn check(store: &StoreArgs) -> anyhow::Result<bool> {
 /// Accepts the state of a tenant as it was found, although its digest differs: from then on it can be
 /// written again. `tenant` is `org/project`.
 pub fn accept(store: &StoreArgs, tenant: &str) -> anyhow::Result<()> {
-    let (org, project) = tenant
-        .split_once('/')
-        .context("the tenant is written as organization/project")?;
-    let name = TenantName::new(org, project)?;
-    let id = TenantId::project(name.org.as_str(), name.project.as_str())?;
+    let name: TenantName = tenant.parse()?;
+    let id = tenancy::id(&name)?;
     with_engine(store, async |engine, schema| {
         schema.serve(engine.clone());
         engine.accept(&id).await?;

@@ -112,6 +112,21 @@ pub struct Settings {
     pub log_format: Option<LogFormat>,
 }
 
+/// A settings file says it as the command line does.
+macro_rules! from_text {
+    ($($type:ident),+) => {$(
+        impl TryFrom<String> for $type {
+            type Error = String;
+
+            fn try_from(text: String) -> Result<Self, String> {
+                text.parse()
+            }
+        }
+    )+};
+}
+
+from_text!(StoreKind, PdEndpoints, PeerAddress, Span, PortRange);
+
 /// Where state is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
@@ -142,14 +157,6 @@ impl FromStr for StoreKind {
     }
 }
 
-impl TryFrom<String> for StoreKind {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
 /// PD endpoints, separated by commas.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
@@ -161,14 +168,6 @@ impl FromStr for PdEndpoints {
     fn from_str(text: &str) -> Result<Self, String> {
         let endpoints = tikv::Options::endpoints(text);
         endpoints.map(Self).map_err(|error| error.to_string())
-    }
-}
-
-impl TryFrom<String> for PdEndpoints {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
     }
 }
 
@@ -187,14 +186,6 @@ impl FromStr for PeerAddress {
             .filter(|a| !a.as_str().contains('@'))
             .map(|a| Self(a.to_string()))
             .ok_or_else(|| format!("'{text}' is not an address that peers reach: write host:port"))
-    }
-}
-
-impl TryFrom<String> for PeerAddress {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
     }
 }
 
@@ -278,14 +269,6 @@ impl FromStr for Span {
     }
 }
 
-impl TryFrom<String> for Span {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
 /// A range of ports: `30000-32767`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
@@ -303,14 +286,6 @@ impl FromStr for PortRange {
             return Err(wrong());
         }
         Ok(Self(first..=last))
-    }
-}
-
-impl TryFrom<String> for PortRange {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
     }
 }
 

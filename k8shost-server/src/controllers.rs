@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -28,7 +28,7 @@ impl Controllers {
             return;
         };
         let running = {
-            let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut running = crate::lock(&self.running);
             let known = running.contains_key(&name);
             running.insert(name.clone(), true);
             known
@@ -66,7 +66,7 @@ impl Controllers {
 
     /// Whether another look is due; if not, the tenant's reconciler is over.
     fn begin(&self, name: &Arc<TenantName>) -> bool {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running = crate::lock(&self.running);
         match running.get_mut(name) {
             Some(again) if *again => {
                 *again = false;
@@ -80,7 +80,7 @@ impl Controllers {
     }
 
     fn again(&self, name: &Arc<TenantName>) {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running = crate::lock(&self.running);
         running.insert(name.clone(), true);
     }
 }

@@ -21,3 +21,11 @@ pub use config::{
 };
 pub use logging::start as start_logging;
 pub use serve::serve;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Locks. Whoever panicked with the lock has left nothing half done: what is under one is changed in
+/// single steps.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -364,7 +364,8 @@ impl Tenancy {
     }
 }
 
-fn id(name: &TenantName) -> Result<TenantId, Error> {
+/// The tenant's place in the store.
+pub(crate) fn id(name: &TenantName) -> Result<TenantId, Error> {
     TenantId::project(name.org.as_str(), name.project.as_str())
 }
 

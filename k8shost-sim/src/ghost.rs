@@ -55,12 +55,7 @@ impl Core {
     /// A crash took back what nobody had been told of.
     pub(crate) fn take_back(&mut self, key: &Bytes, old: Option<Bytes>) {
         let text = String::from_utf8_lossy(key).into_owned();
-        let found = self
-            .history
-            .tenants
-            .iter()
-            .position(|t| text.starts_with(&t.prefix));
-        let Some(tenant) = found else {
+        let Some(tenant) = self.history.tenant_of(&text) else {
             return;
         };
         let rest = &text[self.history.tenants[tenant].prefix.len()..];

@@ -143,6 +143,12 @@ impl Tenant {
 }
 
 impl History {
+    /// The tenant that a key belongs to.
+    pub(crate) fn tenant_of(&self, key: &str) -> Option<usize> {
+        let has = |tenant: &Tenant| key.starts_with(&tenant.prefix);
+        self.tenants.iter().position(has)
+    }
+
     /// The end of the log for those who ask now. Where one process has the store, an append that it does
     /// not know to be done is not done yet.
     pub(crate) fn known(&self, tenant: usize) -> u64 {

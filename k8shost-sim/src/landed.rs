@@ -13,12 +13,7 @@ impl Core {
     /// The store changed a key.
     pub(crate) fn observe(&mut self, key: &Bytes, value: Option<Bytes>, sender: Sender) {
         let text = String::from_utf8_lossy(key);
-        let found = self
-            .history
-            .tenants
-            .iter()
-            .position(|t| text.starts_with(&t.prefix));
-        let Some(tenant) = found else {
+        let Some(tenant) = self.history.tenant_of(&text) else {
             return self.bad(format!("key {text} is no tenant's"));
         };
         let rest = &text[self.history.tenants[tenant].prefix.len()..];

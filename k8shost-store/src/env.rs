@@ -69,6 +69,13 @@ impl Env for SystemEnv {
     }
 }
 
+/// At random between half of this time and all of it, so that those who failed together, or began
+/// together, do not do the same at once. Where it need not be simulated.
+pub fn jittered(time: Duration) -> Duration {
+    let [random, ..] = *uuid::Uuid::new_v4().as_bytes();
+    time.mul_f64(0.5 + f64::from(random) / 512.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

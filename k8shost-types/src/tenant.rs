@@ -1,6 +1,6 @@
 //! The names of tenants: an organization and a project within it.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use crate::{error::Error, names};
 
@@ -90,6 +90,18 @@ impl Default for TenantName {
             org: OrgName(DEFAULT_ORG.into()),
             project: ProjectName(DEFAULT_PROJECT.into()),
         }
+    }
+}
+
+/// As it is displayed: `organization/project`.
+impl FromStr for TenantName {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let (org, project) = text
+            .split_once('/')
+            .ok_or_else(|| Error::bad_request("the tenant is written as organization/project"))?;
+        Self::new(org, project)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, Weak},
 };
 
 use bytes::Bytes;
@@ -187,7 +187,7 @@ impl Encodings {
 
     fn keep(&self, object: &Arc<Object>, bytes: Bytes) {
         let size = bytes.len() + std::mem::size_of::<(Weak<Object>, usize)>();
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = crate::lock(&self.kept);
         object.cache(Some(bytes));
         kept.order.push_back((Arc::downgrade(object), size));
         kept.bytes += size;

@@ -6,13 +6,16 @@ use futures::{Stream, StreamExt as _, stream};
 use k8shost_proto::internal::v1::{
     FollowRequest, FollowResponse, peer_service_client::PeerServiceClient,
 };
-use k8shost_store::log::{Engine, TenantId};
+use k8shost_store::{
+    env::jittered,
+    log::{Engine, TenantId},
+};
 use tonic::{Status, transport::Endpoint};
 
 use super::{
     MAX_ITEMS, MAX_MESSAGE,
     hub::{Announcement, Hub},
-    jittered, tenant_of,
+    tenant_of,
 };
 use crate::metrics::Held;
 

@@ -2,13 +2,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use k8shost_store::log::{Listener, Revision, TenantId};
 use tokio::sync::Notify;
 
 use super::{metrics::PeerMetrics, outbox::Outbox};
+use crate::lock;
 
 /// Tenants that one peer may ask hints of. Of those beyond it learns by its poll.
 const MAX_TENANTS: usize = 100_000;
@@ -33,10 +34,6 @@ pub(super) struct Hub {
 struct Watched {
     tenants: BTreeSet<TenantId>,
     told: Vec<Arc<Outbox<bool>>>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Hub {

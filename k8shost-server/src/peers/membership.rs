@@ -8,12 +8,15 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use k8shost_store::log::{Attributes, Change, Engine, Key, Object, Revision, State, TenantId};
+use k8shost_store::{
+    env::jittered,
+    log::{Attributes, Change, Engine, Key, Object, Revision, State, TenantId},
+};
 use k8shost_types::{Error, Reason, time};
 use serde_json::{Value, json};
 use tokio::{task::AbortHandle, time::Instant};
 
-use super::{follow::follow, hub::Hub, jittered};
+use super::{follow::follow, hub::Hub};
 use crate::registry::json::{Template, parse};
 
 /// Where the servers' objects stand.

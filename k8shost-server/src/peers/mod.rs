@@ -21,11 +21,10 @@ use std::{sync::Arc, time::Duration};
 
 use k8shost_proto::internal::v1::peer_service_server::PeerServiceServer;
 use k8shost_store::log::{Engine, TenantId};
-use k8shost_types::tenant::TenantName;
 use tokio::task::JoinHandle;
 
 use self::{hub::Hub, membership::Membership, metrics::PeerMetrics};
-use crate::{metrics::Metrics, shutdown::Shutdown};
+use crate::{metrics::Metrics, shutdown::Shutdown, tenancy};
 
 pub(crate) use self::service::Service;
 
@@ -92,13 +91,5 @@ fn tenant_of(text: &str) -> Option<TenantId> {
     if text == system.to_string() {
         return Some(system);
     }
-    let (org, project) = text.split_once('/')?;
-    let name = TenantName::new(org, project).ok()?;
-    TenantId::project(name.org.as_str(), name.project.as_str()).ok()
-}
-
-/// A time between half of this and all of it, so that many servers do not do the same at once.
-fn jittered(time: Duration) -> Duration {
-    let [random, ..] = *uuid::Uuid::new_v4().as_bytes();
-    time.mul_f64(0.5 + f64::from(random) / 512.0)
+    tenancy::id(&text.parse().ok()?).ok()
 }

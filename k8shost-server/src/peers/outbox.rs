@@ -3,11 +3,13 @@
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::Mutex,
 };
 
 use k8shost_store::log::TenantId;
 use tokio::sync::Notify;
+
+use crate::lock;
 
 /// The words, for one taker.
 #[derive(Debug)]
@@ -25,20 +27,16 @@ impl<V> Outbox<V> {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<TenantId, V>> {
-        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The latest word on a tenant. Whether an earlier one is not sent for it.
     pub(super) fn put(&self, tenant: &TenantId, word: V) -> bool {
-        let replaced = self.lock().insert(tenant.clone(), word).is_some();
+        let replaced = lock(&self.latest).insert(tenant.clone(), word).is_some();
         self.filled.notify_one();
         replaced
     }
 
     /// A word on a tenant, unless there is one, which is later.
     pub(super) fn put_first(&self, tenant: &TenantId, word: V) {
-        if let Entry::Vacant(entry) = self.lock().entry(tenant.clone()) {
+        if let Entry::Vacant(entry) = lock(&self.latest).entry(tenant.clone()) {
             entry.insert(word);
             self.filled.notify_one();
         }
@@ -46,14 +44,14 @@ impl<V> Outbox<V> {
 
     /// No word on this tenant any more.
     pub(super) fn forget(&self, tenant: &TenantId) {
-        self.lock().remove(tenant);
+        lock(&self.latest).remove(tenant);
     }
 
     /// Waits for words, and takes so many at most. Cancel-safe.
     pub(super) async fn take(&self, most: usize) -> Vec<(TenantId, V)> {
         loop {
             {
-                let mut latest = self.lock();
+                let mut latest = lock(&self.latest);
                 if !latest.is_empty() {
                     let first = std::iter::from_fn(|| latest.pop_first());
                     return first.take(most).collect();

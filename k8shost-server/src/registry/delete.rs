@@ -5,7 +5,7 @@
 //! `metadata.deletionTimestamp`.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
 
@@ -58,14 +58,14 @@ impl Resource<'_> {
                     let revision = meta::resource_version(old).parse().unwrap_or_default();
                     let answer =
                         (kind.grace)(old, Some(0)).map(|_| Template::new(&new).at(revision));
-                    *marked.lock().unwrap_or_else(PoisonError::into_inner) = answer;
+                    *crate::lock(&marked) = answer;
                     Outcome::Delete
                 } else {
                     Outcome::Put(new)
                 })
             })
             .await?;
-        let last = last.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let last = crate::lock(&last).take();
         Ok(last.unwrap_or_else(|| object.value.clone()))
     }
 }
@@ -125,23 +125,6 @@ fn seconds(grace: i64) -> Duration {
     Duration::from_secs(grace.clamp(0, 100 * 365 * 86_400).unsigned_abs())
 }
 
-/// A pod that no node has, or that has ended, goes at once.
-pub(crate) fn pod_grace(pod: &Value, requested: Option<i64>) -> Option<i64> {
-    let own = pod["spec"]["terminationGracePeriodSeconds"].as_i64();
-    let bound = pod["spec"]["nodeName"]
-        .as_str()
-        .is_some_and(|node| !node.is_empty());
-    let ended = matches!(
-        pod["status"]["phase"].as_str(),
-        Some("Succeeded" | "Failed")
-    );
-    if !bound || ended {
-        return Some(0);
-    }
-    let seconds = requested.or(own).unwrap_or(30);
-    Some(if seconds < 0 { 1 } else { seconds })
-}
-
 /// A namespace begins to go: nothing new is made in it.
 pub(crate) fn begin_namespace_delete(namespace: &mut Value) -> Result<(), Error> {
     let name = meta::name(namespace);
@@ -168,7 +151,7 @@ mod tests {
     use super::{super::kind::PODS, *};
 
     fn pod(node: &str) -> Value {
-        json!({"metadata": {"name": "a", "generation": 1}, "spec": {"nodeName": node}, "status": {"phase": "Running"}})
+        json!({"metadata": {"name": "a", "generation": 1}, "spec": {"nodeName": node, "terminationGracePeriodSeconds": 30}, "status": {"phase": "Running"}})
     }
 
     #[test]

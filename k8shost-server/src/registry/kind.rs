@@ -112,7 +112,7 @@ impl Kind {
 
 pub(crate) static PODS: Kind = Kind {
     parent: Some(&NAMESPACES),
-    grace: delete::pod_grace,
+    grace: |pod, requested| Some(pod::grace_period_seconds(pod, requested)),
     ..Kind::plain("", &pod::STRATEGY)
 };
 

@@ -1,7 +1,7 @@
 //! Create and update: the caller's object is prepared outside the commit, and judged again inside it.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::SystemTime,
 };
 
@@ -252,7 +252,7 @@ impl Resource<'_> {
             };
             Ok(match decision {
                 Decision::Keep => {
-                    *keep.lock().unwrap_or_else(PoisonError::into_inner) = Some(object.clone());
+                    *crate::lock(&keep) = Some(object.clone());
                     vec![]
                 }
                 Decision::Put(prepared) => vec![prepared.change(&key, state.next_revision())],
@@ -262,7 +262,7 @@ impl Resource<'_> {
         let committed = self.tenant.log.commit(commit).await?;
         match committed.events.first() {
             Some(event) => changed(event),
-            None => kept.lock().unwrap_or_else(PoisonError::into_inner).take(),
+            None => crate::lock(&kept).take(),
         }
         .ok_or_else(lost)
     }

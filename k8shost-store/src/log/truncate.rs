@@ -26,7 +26,7 @@ const TRIES: usize = 3;
 struct Plan {
     was: KnownFloor,
     new: Floor,
-    /// What was touched from the old floor up to the new one.
+    /// What was touched from the old floor up to the new one, and is to be read back.
     keys: Vec<Key>,
     /// For a mutation: the state when it was decided.
     snapshot: State,
@@ -184,7 +184,12 @@ impl Tenant {
                 if held.has_premise(&self.shared) {
                     let new = ripe.floor_above();
                     let below = held.applied.iter().take_while(|b| b.last < new.revision);
-                    let keys: BTreeSet<&Key> = below.flat_map(|b| &b.keys).collect();
+                    // Where an answer is final there is nothing to learn of projections that were
+                    // answered: the floor's swap makes them durable.
+                    let all = !self.shared.exclusive();
+                    let keys = below.flat_map(|b| &b.keys);
+                    let keys = keys.filter(|key| all || held.dirty.contains(*key));
+                    let keys: BTreeSet<&Key> = keys.collect();
                     return Some(Plan {
                         keys: keys.into_iter().cloned().collect(),
                         was: held.floor.clone(),
@@ -199,9 +204,6 @@ impl Tenant {
 
     /// Reads back the projections of all keys that were touched, and puts right what is not. Whether
     /// all are right.
-    ///
-    /// Where an answer is final there is nothing to learn of projections that were answered: the floor's
-    /// swap makes them durable.
     async fn read_back(self: &Arc<Self>, generation: u64, plan: &Plan) -> bool {
         let mut keys = plan.keys.iter().peekable();
         while keys.peek().is_some() {
@@ -216,9 +218,6 @@ impl Tenant {
                     && bytes < CHUNK_BYTES
                     && let Some(key) = keys.next()
                 {
-                    if self.shared.exclusive() && !held.dirty.contains(key) {
-                        continue;
-                    }
                     match held.right(plan, key, &self.shared) {
                         Right::Changed => {}
                         Right::Version(_, value) => {

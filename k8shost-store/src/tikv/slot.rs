@@ -9,6 +9,7 @@ use futures::future::{BoxFuture, Shared};
 use tokio::time::Instant;
 
 use super::stats::{Client, Stats};
+use crate::env::jittered;
 
 /// How long an attempt to connect may take.
 pub(super) const CONNECT: Duration = Duration::from_secs(3);
@@ -144,14 +145,8 @@ impl<C: Clone + Send + Sync + 'static> Slot<C> {
 fn pause(failures: u32) -> Duration {
     match failures.checked_sub(2) {
         None => Duration::ZERO,
-        Some(more) => jitter(PAUSE.saturating_mul(1 << more.min(10)).min(LONGEST_PAUSE)),
+        Some(more) => jittered(PAUSE.saturating_mul(1 << more.min(10)).min(LONGEST_PAUSE)),
     }
-}
-
-/// At random between half of it and all of it, so that those who failed together do not try together.
-pub(super) fn jitter(pause: Duration) -> Duration {
-    let random = uuid::Uuid::new_v4().as_u64_pair().1 as u32;
-    pause / 2 + (pause / 2).mul_f64(f64::from(random) / f64::from(u32::MAX))
 }
 
 /// Pauses between attempts.
@@ -166,7 +161,7 @@ impl Default for Pauses {
 impl Pauses {
     /// Waits, unless there is no time left for another attempt.
     pub(super) async fn wait(&mut self, deadline: Instant) -> bool {
-        let pause = jitter(self.0);
+        let pause = jittered(self.0);
         self.0 = (self.0 * 2).min(LONGEST_RETRY);
         if Instant::now() + pause >= deadline {
             return false;

@@ -176,38 +176,22 @@ pub(super) fn validate_annotations_match(
         let path = context_path.child("seccompProfile");
         validate_match(value, profile, "seccomp", &path, errors);
     }
-    visit_containers(spec, path, |container, path| {
-        let key = format!("{SECCOMP_CONTAINER}{}", text(container, "name"));
-        let profile = get(container, "securityContext").and_then(|c| get(c, "seccompProfile"));
-        if let (Some(profile), Some(value)) = (profile, get(annotations, &key)) {
-            let path = path.child("securityContext");
-            validate_match(
-                value,
-                profile,
-                "seccomp",
-                &path.child("seccompProfile"),
-                errors,
-            );
-        }
-    });
+    let mut of_containers = |prefix: &str, field: &str, what: &str, of_pod: Option<&Value>| {
+        visit_containers(spec, path, |container, path| {
+            let key = format!("{prefix}{}", text(container, "name"));
+            let own = get(container, "securityContext").and_then(|c| get(c, field));
+            if let (Some(profile), Some(value)) = (own.or(of_pod), get(annotations, &key)) {
+                let path = path.child("securityContext");
+                validate_match(value, profile, what, &path.child(field), errors);
+            }
+        });
+    };
+    of_containers(SECCOMP_CONTAINER, "seccompProfile", "seccomp", None);
     if get(spec, "os").is_some_and(|os| text(os, "name") == "windows") {
         return;
     }
     let of_pod = get(context, "appArmorProfile");
-    visit_containers(spec, path, |container, path| {
-        let key = format!("{APP_ARMOR}{}", text(container, "name"));
-        let own = get(container, "securityContext").and_then(|c| get(c, "appArmorProfile"));
-        if let (Some(profile), Some(value)) = (own.or(of_pod), get(annotations, &key)) {
-            let path = path.child("securityContext");
-            validate_match(
-                value,
-                profile,
-                "apparmor",
-                &path.child("appArmorProfile"),
-                errors,
-            );
-        }
-    });
+    of_containers(APP_ARMOR, "appArmorProfile", "apparmor", of_pod);
 }
 
 fn validate_match(

@@ -1,5 +1,4 @@
 //! What the tests share: a cluster, and the unmodified client.
-#![allow(dead_code, reason = "not every test uses everything")]
 
 use std::time::{Duration, Instant};
 

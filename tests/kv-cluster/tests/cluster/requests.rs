@@ -1,9 +1,6 @@
 //! Every raw call of the unmodified client, over two regions; the limits; what survives a restart.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-mod common;
-
-use common::{client, cluster, failed, plain, requests, start};
+use crate::common::{client, cluster, failed, plain, requests, start};
 use k8shost_kv_cluster::{Cluster, Config, Limits};
 use tikv_client::{KvPair, RawClient};
 

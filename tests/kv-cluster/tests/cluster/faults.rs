@@ -1,11 +1,8 @@
 //! Each fault as the unmodified client sees it.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{client, cluster, failed, insist, plain, requests, start, until};
+use crate::common::{client, cluster, failed, insist, plain, requests, start, until};
 use k8shost_kv_cluster::{Action, Answer, Apply, Config, RegionError, Rule};
 use tikv_client::{Backoff, RawClient};
 
@@ -178,7 +175,7 @@ async fn what_is_late_is_refused_if_the_region_has_split() {
     cluster.split("j").unwrap();
     cluster.release_held();
     cluster.set_faults(Vec::new());
-    common::client(&cluster)
+    crate::common::client(&cluster)
         .await
         .put("k".to_owned(), "new")
         .await
@@ -260,7 +257,7 @@ async fn a_frozen_store_forgets_connections_that_were_closed() {
     drop(client);
     tokio::time::sleep(Duration::from_millis(50)).await;
     cluster.thaw_store(1).unwrap();
-    let client = common::client(&cluster).await;
+    let client = crate::common::client(&cluster).await;
     assert_eq!(client.get("k".to_owned()).await.unwrap(), None);
     assert_eq!(requests(&cluster, "RawPut"), 0);
 }

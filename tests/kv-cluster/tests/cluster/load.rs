@@ -1,14 +1,11 @@
 //! A counter kept by compare-and-swap stays linearizable while everything changes beneath it; what
 //! goes wrong when other writes bypass the latches.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-mod common;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{client, plain, start, until};
+use crate::common::{client, plain, start, until};
 use k8shost_kv_cluster::{Action, Chaos, Cluster, Config, Rule};
 use tikv_client::{Backoff, Error, RawClient};
 
@@ -158,7 +155,7 @@ async fn slow_swap(cluster: &Cluster) -> tokio::task::JoinHandle<bool> {
         swap.await.unwrap().1
     });
     until("the swap", || {
-        common::requests(cluster, "RawCompareAndSwap") == 1
+        crate::common::requests(cluster, "RawCompareAndSwap") == 1
     })
     .await;
     tokio::time::sleep(Duration::from_millis(30)).await;

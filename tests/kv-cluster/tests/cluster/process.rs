@@ -1,13 +1,10 @@
 //! The cluster as a process: its control, and a restart after SIGKILL.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-mod common;
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Stdio};
 
-use common::insist;
+use crate::common::insist;
 use k8shost_kv_cluster::{Action, Chaos, Command, Control, Rule};
 use serde_json::{Value, json};
 use tikv_client::RawClient;
