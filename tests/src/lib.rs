@@ -4,6 +4,7 @@
 //! published descriptors: nothing here knows how the server is made.
 
 mod client;
+pub mod history;
 mod objects;
 mod random;
 mod server;

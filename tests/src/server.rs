@@ -170,7 +170,7 @@ impl Server {
     pub fn spawn(&mut self) {
         assert!(self.running.is_none(), "the server runs already");
         self.starts += 1;
-        let log = File::create(self.log_path()).expect("a log can be made");
+        let log = File::create(self.log_path(self.starts)).expect("a log can be made");
         let mut command = command(&self.args);
         if !self.args.iter().any(|arg| arg == "--listen") {
             command.args(["--listen", "127.0.0.1:0"]);
@@ -226,13 +226,22 @@ impl Server {
         self.running.as_ref().expect("the server runs")
     }
 
-    fn log_path(&self) -> PathBuf {
-        self.folder().join(format!("server-{}.log", self.starts))
+    fn log_path(&self, start: usize) -> PathBuf {
+        self.folder().join(format!("server-{start}.log"))
+    }
+
+    fn log_of(&self, start: usize) -> String {
+        std::fs::read_to_string(self.log_path(start)).unwrap_or_default()
     }
 
     /// The log of its last start.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+        self.log_of(self.starts)
+    }
+
+    /// The logs of all its starts.
+    pub fn logs(&self) -> String {
+        (1..=self.starts).map(|start| self.log_of(start)).collect()
     }
 
     /// Where it listens.
@@ -277,6 +286,16 @@ impl Server {
     /// Sends SIGTERM.
     pub fn terminate(&self) {
         self.signal(Signal::TERM);
+    }
+
+    /// Stops it where it is with SIGSTOP, until [`Self::resume`].
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Has it go on with SIGCONT.
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
     }
 
     /// Kills it with SIGKILL, and waits until it is gone.
