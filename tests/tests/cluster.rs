@@ -1,6 +1,8 @@
 //! Several servers over one TiKV cluster: to clients they are one system, whichever they talk to.
 
-use k8shost_kv_cluster::{Cluster, Config};
+use std::time::{Duration, Instant};
+
+use k8shost_kv_cluster::{Action, Cluster, Config, Rule};
 use k8shost_tests::{Client, NODE, POD, Server, names, pod, reason, refused, text, until, within};
 use serde_json::{Value, json};
 use tonic::Code;
@@ -109,4 +111,48 @@ async fn a_watch_and_a_list_go_on_at_another_server() {
     watch.expect("ADDED", "b").await;
     clients[1].create(POD, pod("c")).await.unwrap();
     watch.expect("ADDED", "c").await;
+}
+
+/// How many pods callers create at these servers in a while.
+async fn created(clients: &[Client], callers: usize, time: Duration, run: &str) -> usize {
+    let end = Instant::now() + time;
+    let work = (0..callers).map(|caller| {
+        let client = &clients[caller % clients.len()];
+        async move {
+            let mut count = 0;
+            while Instant::now() < end {
+                let name = format!("{run}-{caller}-{count}");
+                client.create(POD, pod(&name)).await.unwrap();
+                count += 1;
+            }
+            count
+        }
+    });
+    futures::future::join_all(work).await.into_iter().sum()
+}
+
+/// One of three wins each turn, with what its own callers want. So with as many callers at each server as
+/// there were at the one, throughput stays about the same, and with as many in all it is halved or less.
+#[tokio::test(flavor = "multi_thread")]
+async fn three_servers_that_write_to_one_tenant_are_half_as_fast_as_one_at_least() {
+    const CALLERS: usize = 48;
+    let (cluster, servers) = servers(3).await;
+    // What counts is how often the stores are asked: the time of this machine is shared by all.
+    cluster.add_fault(Rule::new(Action::delay(10)));
+    let clients = clients(&servers).await;
+    created(&clients, CALLERS, Duration::from_secs(1), "warm").await;
+    let mut ratios = Vec::new();
+    for round in 0..3 {
+        let time = Duration::from_secs(2);
+        let one = created(&clients[..1], CALLERS, time, &format!("one{round}")).await;
+        let three = created(&clients, 3 * CALLERS, time, &format!("three{round}")).await;
+        let same = created(&clients, CALLERS, time, &format!("same{round}")).await;
+        eprintln!(
+            "in {time:?}: {one} at one server, {three} at three, {same} with a third of the callers each"
+        );
+        assert!(same > 0);
+        ratios.push(three as f64 / one as f64);
+    }
+    ratios.sort_by(f64::total_cmp);
+    assert!(ratios[1] >= 0.5, "{ratios:?}");
 }
