@@ -122,7 +122,7 @@ async fn created(clients: &[Client], callers: usize, time: Duration, run: &str) 
             let mut count = 0;
             while Instant::now() < end {
                 let name = format!("{run}-{caller}-{count}");
-                client.create(POD, pod(&name)).await.unwrap();
+                client.create(POD, pod(&name)).await.expect("a new pod");
                 count += 1;
             }
             count

@@ -126,7 +126,7 @@ async fn create(client: &Client, callers: usize, each: usize) {
     let work = (0..callers).map(|caller| async move {
         for number in 0..each {
             let name = format!("c{callers}-{caller}-{number}");
-            client.create(POD, pod(&name)).await.unwrap();
+            client.create(POD, pod(&name)).await.expect("a new pod");
         }
     });
     futures::future::join_all(work).await;
