@@ -247,6 +247,11 @@ impl Collector for EngineStats {
                 &s.conflicts,
             ),
             (
+                "states_dropped",
+                "Tenants loaded again as their logs had been cut behind this server's back",
+                &s.fallen,
+            ),
+            (
                 "void_batches",
                 "Batches swapped in below the floor",
                 &s.voids,
@@ -285,6 +290,23 @@ impl Collector for EngineStats {
             ("tail_bytes", "Bytes of events in memory", &s.tail_bytes),
         ] {
             let gauge = ConstGauge::new(i64::try_from(figure.get()).unwrap_or(i64::MAX));
+            let metric = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;
+            gauge.encode(metric)?;
+        }
+        let lag = self.0.lag();
+        for (name, help, lag) in [
+            (
+                "projection_lag_seconds",
+                "Age of the oldest change that is not under its own key yet",
+                lag.projection,
+            ),
+            (
+                "truncation_lag_seconds",
+                "How long a log could have been cut that was not",
+                lag.truncation,
+            ),
+        ] {
+            let gauge = ConstGauge::new(lag.as_secs_f64());
             let metric = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;
             gauge.encode(metric)?;
         }

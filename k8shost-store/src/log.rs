@@ -44,7 +44,7 @@ pub use keys::{Key, Revision, TenantId};
 pub use mutation::Mutation;
 pub use pairs::Pairs;
 pub use state::{Attributes, Change, Event, Object, Previous, State};
-pub use stats::{Figure, Observer, Stats};
+pub use stats::{Figure, Lag, Observer, Stats};
 pub use watch::{Delivery, Watcher};
 
 /// A commit's function: what the commit changes, given the state it is decided against, or why it is

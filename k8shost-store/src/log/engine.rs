@@ -14,7 +14,7 @@ use super::handle::TenantLog;
 use super::keys::TenantId;
 use super::schedule;
 use super::shared::{Shared, lock};
-use super::stats::{Observer, Stats};
+use super::stats::{Lag, Observer, Stats};
 use super::tenant::Tenant;
 use super::{Config, Schema};
 use crate::env::Env;
@@ -126,6 +126,15 @@ impl Engine {
     /// What the engine has done, and has in hand.
     pub fn stats(&self) -> &Stats {
         &self.0.shared.stats
+    }
+
+    /// How late background work is. Looks at each tenant in memory.
+    pub fn lag(&self) -> Lag {
+        let each = self.0.tenants.all().into_iter().map(|tenant| tenant.lag());
+        each.fold(Lag::default(), |most, lag| Lag {
+            projection: most.projection.max(lag.projection),
+            truncation: most.truncation.max(lag.truncation),
+        })
     }
 
     /// The tenants that were found to be damaged and are read-only for it, and what is wrong.

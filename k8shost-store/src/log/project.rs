@@ -4,12 +4,13 @@
 
 use std::ops::Bound;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::keys::{Key, Revision};
 use super::state::Object;
-use super::tenant::{Held, Tenant};
+use super::tenant::{Applied, Held, Tenant};
 
 /// One write has at most this many projections, and about this many bytes.
 const CHUNK: usize = 256;
@@ -53,6 +54,16 @@ impl Held {
         Write::of(key, object)
     }
 
+    /// How long the oldest change that has no projection yet has been known.
+    pub(crate) fn projection_lag(&self, now: Duration) -> Duration {
+        if self.dirty.is_empty() {
+            return Duration::ZERO;
+        }
+        let written = |batch: &Applied| batch.known <= self.projected;
+        let next = self.applied.get(self.applied.partition_point(written));
+        now.saturating_sub(next.map_or(self.projected, |batch| batch.known))
+    }
+
     /// A projection is known to be written: unless the key has changed since, it is right.
     fn projected(&mut self, write: &Write) {
         self.debris.remove(&write.key);
@@ -65,10 +76,16 @@ impl Held {
 impl Tenant {
     /// Writes all projections that may be out of date, once. Whether that was possible.
     pub(crate) async fn project(self: &Arc<Self>, generation: u64) -> bool {
+        let start = self.shared.env.now();
         let mut position: Option<Key> = None;
         loop {
             match self.plan_writes(generation, position.as_ref()) {
-                Plan::Done => return true,
+                Plan::Done => {
+                    if let Some(held) = self.lock().held(generation) {
+                        held.projected = start;
+                    }
+                    return true;
+                }
                 Plan::Over => return false,
                 Plan::Confirm => {
                     if self.confirmed().await.is_err() {

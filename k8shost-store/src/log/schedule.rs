@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use super::engine::Tenants;
 use super::shared::{Shared, lock};
+use super::stats::Lag;
 use super::tenant::{Held, Inner, Phase, Tenant};
 
 /// So many tenants are worked on at once.
@@ -192,6 +193,23 @@ impl Tenant {
         };
         let due = held.truncation_due(&self.shared);
         due.is_some_and(|due| self.not_too_often(last, held, due) <= now)
+    }
+
+    /// How late its projections and the truncation of its log are.
+    pub(crate) fn lag(&self) -> Lag {
+        let now = self.shared.env.now();
+        let inner = self.lock();
+        let Phase::Ready(held) = &inner.phase else {
+            return Lag::default();
+        };
+        if held.damage.is_some() {
+            return Lag::default();
+        }
+        let ripe = held.truncation_due(&self.shared);
+        Lag {
+            projection: held.projection_lag(now),
+            truncation: ripe.map_or(Duration::ZERO, |ripe| now.saturating_sub(ripe)),
+        }
     }
 
     /// A tenant's log is truncated at intervals, unless it has grown too large.

@@ -67,6 +67,19 @@ pub struct Stats {
     pub tail_bytes: Figure,
 }
 
+/// How late background work is, for the tenant that has waited longest. Tenants that are read-only for
+/// damage do not count: nothing is written for them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lag {
+    /// The age of the oldest change that has no projection yet. About a second is as it should be.
+    pub projection: Duration,
+    /// How long a log could have been truncated that was not. Up to [`Config::truncation_interval`] is as
+    /// it should be.
+    ///
+    /// [`Config::truncation_interval`]: super::Config::truncation_interval
+    pub truncation: Duration,
+}
+
 /// Told of what the engine does, for metrics. Called often, and not to wait.
 pub trait Observer: Send + Sync + 'static {
     /// A batch was appended: its commits and bytes, and how long that took with all attempts.

@@ -102,6 +102,8 @@ pub(crate) struct Held {
     pub(crate) log_bytes: usize,
     /// Keys whose projections may differ from the state.
     pub(crate) dirty: BTreeSet<Key>,
+    /// Changes that were known at that time have their projections.
+    pub(crate) projected: Duration,
     /// Keys that were debris when they were loaded; kept for a mutation only.
     pub(crate) debris: BTreeSet<Key>,
     /// The revisions at which keys that do not exist were deleted, from the floor on.
@@ -236,6 +238,7 @@ impl Held {
             applied: VecDeque::new(),
             log_bytes: 0,
             dirty: BTreeSet::new(),
+            projected: confirmed,
             debris: BTreeSet::new(),
             deleted: BTreeMap::new(),
             append: None,

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use super::kit::{Fault, On, WINDOW, World, create, delete, pass, put, settle, text, web};
 use crate::kv::Kv;
-use crate::log::TenantId;
+use crate::log::{Lag, TenantId};
 
 #[tokio::test(start_paused = true)]
 async fn projections_follow_after_a_second_and_coalesce() {
@@ -44,6 +44,32 @@ async fn a_projection_that_fails_is_written_later() {
     pass(Duration::from_secs(10)).await;
     assert_eq!(world.projections(&web()).await, "namespaces/default=2:u1");
     assert_eq!(log.read().await.unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_late_projections_and_truncation_are_is_told() {
+    let world = World::shared();
+    let server = world.server();
+    let log = server.web().await;
+    pass(Duration::from_secs(2)).await;
+    assert_eq!(server.engine.lag(), Lag::default());
+    for _ in 0..3 {
+        server.kv.fault(On::Write, "", Fault::Dropped);
+    }
+    log.commit(create("pods/a/x", "x")).await.unwrap();
+    pass(Duration::from_secs(3)).await;
+    log.commit(create("pods/a/y", "y")).await.unwrap();
+    let lag = server.engine.lag().projection;
+    assert!((3..4).contains(&lag.as_secs()), "{lag:?}");
+    pass(Duration::from_secs(30)).await;
+    assert_eq!(server.engine.lag(), Lag::default());
+    // A truncation that cannot be.
+    for _ in 0..100 {
+        server.kv.fault(On::Cas, "@floor", Fault::Dropped);
+    }
+    pass(2 * WINDOW + Duration::from_secs(600)).await;
+    let lag = server.engine.lag().truncation;
+    assert!(lag > Duration::from_secs(30), "{lag:?}");
 }
 
 #[tokio::test(start_paused = true)]
