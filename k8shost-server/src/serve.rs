@@ -118,11 +118,14 @@ impl Server {
     ) -> anyhow::Result<Self> {
         let (trigger, stopping) = shutdown::channel();
         let schema = Arc::new(ServerSchema::default());
+        let usual = log::Config::default();
         let log_config = log::Config {
             retention: config.retention,
+            // A tenant with a write now and then is to cost little more than these writes.
+            truncation_interval: usual.truncation_interval.max(config.retention / 5),
             idle_after: config.idle_after,
             poll_interval: config.poll_interval,
-            ..log::Config::default()
+            ..usual
         };
         let shared = store.kv.safety() != Safety::Exclusive;
         let engine = Engine::new(

@@ -4,7 +4,7 @@
 use std::{fmt, ops::Sub, time::Duration};
 
 use k8shost_kv_cluster::{Action, Cluster, Config, Rule};
-use k8shost_tests::{Client, NODE, POD, Server, merge, pod, until};
+use k8shost_tests::{Client, NODE, POD, Server, merge, pod, revision, until};
 use serde_json::json;
 
 /// Requests to the stores, and the keys that were put or read in batches.
@@ -279,4 +279,62 @@ async fn servers_at_rest_cost_their_leases() {
     assert!(cost.swaps <= 3 * SERVERS * SERVERS, "{cost:?}");
     assert!(cost.gets <= 3 * 5 * SERVERS, "{cost:?}");
     assert_eq!(cost.scans, 0, "{cost:?}");
+}
+
+/// A number from the environment, for a run that is larger than the usual.
+fn size(variable: &str, usual: u64) -> u64 {
+    std::env::var(variable).map_or(usual, |text| text.parse().expect("a number"))
+}
+
+/// Resident memory, in KiB.
+fn memory(server: &Server) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid()));
+    let status = status.expect("the server runs");
+    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));
+    let size = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    size.and_then(|kib| kib.parse().ok()).expect("a size")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tenants_in_memory_cost_their_objects() {
+    let (tenants, pods) = (
+        size("K8SHOST_TEST_TENANTS", 100),
+        size("K8SHOST_TEST_PODS", 20),
+    );
+    let (cluster, mut server, client) = start(&["--idle-after", "1s"]).await;
+    let padding = json!({"metadata": {"annotations": {"note": "x".repeat(1_300)}}});
+    for number in 0..tenants {
+        let tenant = client.make_tenant("many", &format!("p{number}")).await;
+        let work = (0..pods).map(|pod_number| {
+            let object = merge(pod(&format!("p{pod_number}")), padding.clone());
+            let tenant = &tenant;
+            async move { tenant.create(POD, object).await.unwrap() }
+        });
+        futures::future::join_all(work).await;
+    }
+    settled(&cluster).await;
+    server.restart().await;
+    let client = server.client().await;
+    until("the server", async || {
+        client.list(NODE, json!({})).await.ok()
+    })
+    .await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let empty = memory(&server);
+    let mut watches = Vec::new();
+    for number in 0..tenants {
+        let tenant = client.of("many", &format!("p{number}"));
+        let list = tenant.list(POD, json!({})).await.unwrap();
+        assert_eq!(list["items"].as_array().unwrap().len() as u64, pods);
+        let version = json!({"resourceVersion": revision(&list).to_string()});
+        watches.push(tenant.watch(POD, version).await.unwrap());
+    }
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let loaded = memory(&server);
+    let each = (loaded - empty) as f64 / tenants as f64;
+    eprintln!(
+        "{empty} KiB without tenants, {loaded} KiB with {tenants} watched of {pods} pods each: \
+         {each:.1} KiB a tenant"
+    );
+    assert!(each < 64.0 + 8.0 * pods as f64);
 }
