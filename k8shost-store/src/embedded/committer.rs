@@ -148,9 +148,15 @@ impl Committer {
         if std::mem::take(&mut settling.recent) > QUIET_BYTES {
             return;
         }
+        // A few deletions may free much, and where there is no room nothing else is written that would
+        // bring them to the disk.
+        let least = match self.shared.room() {
+            Room::Everything => SETTLE_BYTES,
+            Room::Tidying | Room::Nothing => 0,
+        };
         let state = self.shared.state();
         let Some(store) = &state.store else { return };
-        if settling.written > SETTLE_BYTES {
+        if settling.written > least {
             settling.written = 0;
             settling.flushes = SETTLE_FLUSHES;
             settling.stale = u64::MAX;
