@@ -153,6 +153,7 @@ impl Tenant {
             bytes: bytes.len(),
             time,
             digest,
+            own: true,
             step,
         };
         let mut inner = self.lock();

@@ -277,7 +277,7 @@ impl Tenant {
             step.batch(batch)
         };
         done.map_err(|error| corrupt(&self.id.log_key(batch.first), error))?;
-        let keys = touch(held, &step);
+        let keys = touch(held, &step, true);
         held.log_bytes += bytes;
         held.applied.push_back(Applied {
             first: batch.first,

@@ -81,6 +81,7 @@ impl Tenant {
             bytes,
             time: batch.time,
             digest: batch.digest(),
+            own: false,
             step,
         };
         shared.stats.followed.add(1);
@@ -136,7 +137,7 @@ impl Tenant {
         let Made { step, .. } = made;
         let clean = held.dirty.is_empty();
         let room = shared.config.most_log_bytes().checked_sub(held.log_bytes);
-        let keys = touch(held, &step);
+        let keys = touch(held, &step, made.own);
         held.applied.push_back(Applied {
             first: made.first,
             last: made.last,
@@ -350,15 +351,19 @@ impl Tenant {
     }
 }
 
-/// Notes which projections a batch makes out of date, and gives their keys.
-pub(crate) fn touch(held: &mut Held, step: &Step) -> Box<[Key]> {
+/// Notes what a batch touches, and gives the keys. If their projections are to be written here they are
+/// out of date from now on; if not, the batch's own server writes them, and should that be gone, they are
+/// found wrong when the tenant is loaded or the log truncated.
+pub(crate) fn touch(held: &mut Held, step: &Step, write: bool) -> Box<[Key]> {
     for touched in &step.touched {
         if touched.gone {
             held.deleted.insert(touched.key.clone(), touched.revision);
         } else if !held.deleted.is_empty() {
             held.deleted.remove(&touched.key);
         }
-        held.dirty.insert(touched.key.clone());
+        if write {
+            held.dirty.insert(touched.key.clone());
+        }
     }
     step.touched.iter().map(|t| t.key.clone()).collect()
 }

@@ -132,6 +132,8 @@ pub(crate) struct Made {
     /// Its time stamp.
     pub(crate) time: u64,
     pub(crate) digest: u128,
+    /// Made here: this server is to write its projections.
+    pub(crate) own: bool,
     pub(crate) step: Step,
 }
 

@@ -150,7 +150,7 @@ impl Tenant {
         }
     }
 
-    /// Another server may have moved the floor already.
+    /// Whether it is this server's turn: no other one has moved the floor since it was last known here.
     async fn refresh_floor(self: &Arc<Self>, generation: u64) -> bool {
         let Ok(floor) = self.read_floor().await else {
             return false;
@@ -166,10 +166,11 @@ impl Tenant {
             self.kick(&mut inner);
             return false;
         }
-        if revision > held.floor.floor.revision {
+        let moved = revision > held.floor.floor.revision;
+        if moved {
             held.adopt(floor);
         }
-        true
+        !moved
     }
 
     /// Decides how far to truncate, with a confirmation that is young.
