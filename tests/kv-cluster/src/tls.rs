@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
 };
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
@@ -57,6 +57,10 @@ impl Authority {
             params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
             params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
             let key = KeyPair::generate()?;
+            // Authorities are told apart by their names.
+            let bytes = key.public_key_raw().iter().rev().take(4);
+            let name: String = bytes.map(|byte| format!("{byte:02x}")).collect();
+            params.distinguished_name.push(DnType::CommonName, name);
             let pem = params.self_signed(&key)?.pem();
             let issuer = Issuer::new(params, key);
             Ok(Authority { issuer, pem })
