@@ -1,4 +1,5 @@
 //! The cluster is away for a while: what servers tell meanwhile, and how they go on when it is back.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::time::{Duration, Instant};
 
@@ -154,7 +155,7 @@ async fn goes_away_and_comes_back(outage: Outage) {
     let writes = [&one, &other, &one, &other].map(|server| {
         within_two_seconds(server, "PodService/CreatePod", json!({"pod": another()}))
     });
-    let (told, get, list, watch, long_get, long_list) = tokio::join!(
+    let (told, _, _, _, long_get, long_list) = tokio::join!(
         join_all(writes),
         within_two_seconds(&one, "PodService/GetPod", named),
         within_two_seconds(&other, "PodService/ListPods", json!({})),
@@ -162,14 +163,12 @@ async fn goes_away_and_comes_back(outage: Outage) {
         refused(clients[0].get(POD, "default", "p1")),
         refused(clients[1].list(POD, json!({}))),
     );
-    eprintln!("{told:?} {get:?} {list:?} {watch:?} {long_get:?} {long_list:?}");
     for refused in [long_get, long_list] {
         assert!(refused.2 < Duration::from_secs(10), "{refused:?}");
     }
     let mut most = told.len();
     if outage == Outage::Frozen {
         let refused = refused(clients[0].create(POD, another())).await;
-        eprintln!("{refused:?}");
         assert!(refused.2 < Duration::from_secs(65), "{refused:?}");
         most += 1;
     }
@@ -192,15 +191,12 @@ async fn goes_away_and_comes_back(outage: Outage) {
     );
 
     outage.end(&cluster).await;
-    let begun = Instant::now();
     for (server, client) in [&one, &other].into_iter().zip(&clients) {
         until("the first answer", async || {
             client.list(POD, json!({})).await.ok()
         })
         .await;
-        eprintln!("back after {:?}", begun.elapsed());
         ready(server).await;
-        eprintln!("ready after {:?}", begun.elapsed());
     }
     for (client, name) in clients.iter().rev().zip(["after", "end"]) {
         client.create(POD, pod(name)).await.unwrap();
@@ -212,16 +208,11 @@ async fn goes_away_and_comes_back(outage: Outage) {
     assert!(all.iter().all(|other| *other == told), "{told:?} {all:?}");
     let late: Vec<&str> = told.iter().map(|(_, name, _)| &**name).collect();
     assert!(told.iter().all(|(kind, ..)| kind == "ADDED"), "{told:?}");
-    let [first, writes @ .., next, last] = late.as_slice() else {
-        panic!("{late:?}");
-    };
-    assert_eq!([*first, *next, *last], ["before", "after", "end"]);
+    // A write that was told Timeout took effect once or not at all.
+    let (writes, others): (Vec<&str>, Vec<&str>) =
+        late.iter().partition(|name| name.starts_with("t-"));
+    assert_eq!(others, ["before", "after", "end"]);
     assert!(writes.len() <= most, "{writes:?}");
-    assert!(
-        writes.iter().all(|name| name.starts_with("t-")),
-        "{writes:?}"
-    );
-    eprintln!("{} of {most} writes took effect", writes.len());
     let [one, other] = [&clients[0], &clients[1]].map(|client| client.list(POD, json!({})));
     let (one, other) = tokio::try_join!(one, other).unwrap();
     assert_eq!(one, other);

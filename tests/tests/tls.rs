@@ -1,5 +1,6 @@
 //! A TiKV cluster that talks TLS: with the right files it is like any other, with the wrong ones the
 //! server says what is wrong.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::path::Path;
 
