@@ -6,6 +6,7 @@
 //! leans on how the client retries what it must not: writes and swaps are sent once for each attempt,
 //! and an attempt whose outcome is not clear is reported as that.
 
+mod connect;
 mod fault;
 mod options;
 mod page;
@@ -23,14 +24,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::FutureExt;
 use futures::future::BoxFuture;
+use futures::{FutureExt, TryFutureExt};
 use tikv_client::{Backoff, Config, RawClient};
 use tokio::time::{Instant, timeout_at};
 
 pub use self::options::{Options, OptionsError, Tls};
 pub use self::stats::{Labeled, Stats};
 
+use self::connect::connect;
 use self::fault::{Fate, Fault};
 use self::page::{Size, page};
 use self::session::Session;
@@ -89,7 +91,10 @@ impl TikvKv {
         }
         let stats = Arc::new(Stats::default());
         let (endpoints, each) = (options.endpoints.clone(), config(&options, options.timeout));
-        let atomic = Box::new(move || connect(endpoints.clone(), each.clone()).boxed());
+        let atomic = Box::new(move || {
+            let client = connect(endpoints.clone(), each.clone());
+            client.map_ok(|client| client.with_atomic_for_cas()).boxed()
+        });
         let bound = answer_bound(options.window);
         let (endpoints, each) = (options.endpoints.clone(), config(&options, bound));
         let plain = Box::new(move || Session::connect(endpoints.clone(), each.clone()).boxed());
@@ -370,16 +375,6 @@ fn config(options: &Options, timeout: Duration) -> Config {
     match &options.tls {
         None => config,
         Some(Tls { ca, cert, key }) => config.with_security(ca, cert, key),
-    }
-}
-
-async fn connect(endpoints: Vec<String>, config: Config) -> Result<RawClient, String> {
-    let names = endpoints.join(",");
-    let client = RawClient::new_with_config(endpoints, config);
-    match AssertUnwindSafe(client).catch_unwind().await {
-        Ok(Ok(client)) => Ok(client.with_atomic_for_cas()),
-        Ok(Err(error)) => Err(format!("PD at {names}: {error}")),
-        Err(_) => Err("the client panicked as it connected".to_owned()),
     }
 }
 

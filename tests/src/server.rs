@@ -52,6 +52,13 @@ pub fn binary() -> &'static Path {
             ])
             .arg("--target-dir")
             .arg(target);
+        // What cargo says of this crate would have build scripts of others run again, each time.
+        for (key, _) in env::vars_os() {
+            let name = key.to_string_lossy();
+            if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+                build.env_remove(key);
+            }
+        }
         if profile.file_name() == Some(OsStr::new("release")) {
             build.arg("--release");
         }

@@ -225,6 +225,27 @@ struct Call {
     deadline: Option<Instant>,
 }
 
+impl Call {
+    /// An answer, or that it is not there by the deadline.
+    async fn answer<T>(
+        &self,
+        answer: impl Future<Output = Result<T, k8shost_types::Error>>,
+    ) -> Result<Response<T>, Status> {
+        let answer = match self.deadline {
+            None => answer.await,
+            Some(at) => tokio::time::timeout_at(at.into(), answer)
+                .await
+                .unwrap_or_else(|_| {
+                    Err(k8shost_types::Error::new(
+                        k8shost_types::Reason::Timeout,
+                        "the deadline is over; a write may still be carried out",
+                    ))
+                }),
+        };
+        answer.map(Response::new).map_err(|error| refused(&error))
+    }
+}
+
 impl Service<Request<Bytes>> for Call {
     type Response = Response<Encoded>;
     type Error = Status;
@@ -236,22 +257,7 @@ impl Service<Request<Bytes>> for Call {
 
     fn call(&mut self, request: Request<Bytes>) -> Self::Future {
         let call = self.clone();
-        Box::pin(async move {
-            let deadline = call.deadline;
-            let answer = call.unary(request);
-            let answer = match deadline {
-                None => answer.await,
-                Some(at) => tokio::time::timeout_at(at.into(), answer)
-                    .await
-                    .unwrap_or_else(|_| {
-                        Err(k8shost_types::Error::new(
-                            k8shost_types::Reason::Timeout,
-                            "the deadline is over; a write may still be carried out",
-                        ))
-                    }),
-            };
-            answer.map(Response::new).map_err(|error| refused(&error))
-        })
+        Box::pin(async move { call.answer(call.unary(request)).await })
     }
 }
 
@@ -269,12 +275,7 @@ impl Service<Request<Bytes>> for WatchCall {
 
     fn call(&mut self, request: Request<Bytes>) -> Self::Future {
         let call = self.0.clone();
-        Box::pin(async move {
-            call.watch(request)
-                .await
-                .map(Response::new)
-                .map_err(|error| refused(&error))
-        })
+        Box::pin(async move { call.answer(call.watch(request)).await })
     }
 }
 

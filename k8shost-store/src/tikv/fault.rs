@@ -1,7 +1,11 @@
 //! What an error of the TiKV client means: whether something may have been done, and what to do next.
 
+use std::error::Error as StdError;
+use std::io;
+
 use tikv_client::{Error, ProtoRegionError};
 
+use super::connect::text;
 use super::stats::Kind;
 use crate::kv::KvError;
 
@@ -61,7 +65,7 @@ impl Fault {
 
     /// What an error means.
     pub(super) fn of(error: Error) -> Self {
-        let text = || error.to_string();
+        let text = || text(&error);
         match &error {
             Error::RegionError(error) => Self::of_region(error),
             // One is for all: several are for the keys of one request.
@@ -72,18 +76,15 @@ impl Fault {
             }
             Error::KvError { message } => Self::of_store(message.clone()),
             // Only a connection that was never there is told of like this, and it poisons the client.
-            Error::Grpc(error) => {
-                // What is behind it says more than "transport error".
-                let cause = std::error::Error::source(error);
-                let text = cause.map_or_else(text, |cause| format!("{error}: {cause}"));
-                Self::new(Kind::Transport, Fate::Refused, text).renewing()
-            }
+            Error::Grpc(_) => Self::new(Kind::Transport, Fate::Refused, text()).renewing(),
             Error::GrpcAPI(status) => match status.code() as i32 {
                 // The client's own clock. The connection may be dead without knowing it.
                 CANCELLED => Self::silence(),
                 DEADLINE_EXCEEDED => Self::new(Kind::Timeout, Fate::Open, text()),
                 RESOURCE_EXHAUSTED | OUT_OF_RANGE => Self::new(Kind::TooLarge, Fate::Open, text()),
                 UNIMPLEMENTED => Self::new(Kind::Store, Fate::Rejected, text()),
+                // A new client reads the files for TLS again.
+                _ if is_tls(status) => Self::new(Kind::Transport, Fate::Open, text()).renewing(),
                 _ => Self::new(Kind::Transport, Fate::Open, text()),
             },
             Error::JoinError(_) => Self::broken(text()),
@@ -155,6 +156,13 @@ impl Fault {
             Fate::Refused | Fate::Rejected => KvError::Unavailable(self.text),
         }
     }
+}
+
+/// Whether it comes from TLS, which is what finds invalid data in a connection.
+fn is_tls(error: &(dyn StdError + 'static)) -> bool {
+    let io = error.downcast_ref::<io::Error>();
+    io.is_some_and(|error| error.kind() == io::ErrorKind::InvalidData)
+        || error.source().is_some_and(is_tls)
 }
 
 // Codes of gRPC, as numbers: the client has a tonic of its own.

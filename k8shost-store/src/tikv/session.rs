@@ -17,6 +17,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::connect::connect;
 use super::fault::Fault;
 use super::slot::CONNECT;
 
@@ -116,10 +117,10 @@ fn run(
     mut stopped: watch::Receiver<bool>,
 ) {
     runtime.block_on(async {
-        let client = RawClient::new_with_config(endpoints, config);
+        let client = connect(endpoints, config);
         let connected = match timeout(CONNECT, client).await {
             Ok(Ok(client)) => Ok((client, Handle::current())),
-            Ok(Err(error)) => Err(error.to_string()),
+            Ok(Err(text)) => Err(text),
             Err(_) => Err("PD does not answer".to_owned()),
         };
         let serves = connected.is_ok();

@@ -14,6 +14,7 @@ use crate::net::Node;
 use crate::pd::{self, Placement};
 use crate::raw::{Core, Limits};
 use crate::tikv;
+use crate::tls::{self, Tls};
 use crate::topology::{Region, Saved, Topology, TopologyError};
 
 /// How a cluster is made.
@@ -37,6 +38,8 @@ pub struct Config {
     pub limits: Limits,
     /// Where a new cluster is split from the start.
     pub split_at: Vec<Vec<u8>>,
+    /// How PD members and stores talk TLS; in the clear if absent.
+    pub tls: Option<Tls>,
 }
 
 impl Config {
@@ -52,6 +55,7 @@ impl Config {
             pd_lag: Duration::ZERO,
             limits: Limits::default(),
             split_at: Vec::new(),
+            tls: None,
         }
     }
 }
@@ -79,6 +83,7 @@ struct Shared {
     stores: Vec<Node>,
     election: Duration,
     folder: Option<PathBuf>,
+    tls: Option<Tls>,
     saving: Mutex<()>,
 }
 
@@ -152,6 +157,7 @@ impl Cluster {
             core.clone(),
             // Any will do, as long as it stays the same.
             7_000_000_000_000_000_001,
+            config.tls.as_ref().map_or("http://", |_| "https://"),
             addresses(&members),
             addresses(&stores),
         ));
@@ -163,6 +169,7 @@ impl Cluster {
                 stores,
                 election: config.election,
                 folder: config.folder,
+                tls: config.tls,
                 saving: Mutex::default(),
             }),
         };
@@ -257,14 +264,16 @@ impl Cluster {
     async fn serve_store(&self, store: u64) -> io::Result<()> {
         let core = self.shared.core.clone();
         let node = self.store(store).map_err(io::Error::other)?;
-        node.start(|incoming| tikv::serve(core, store, incoming))
+        let server = tls::server(self.shared.tls.as_ref())?;
+        node.start(|incoming| tikv::serve(core, store, server, incoming))
             .await
     }
 
     async fn serve_pd(&self, member: usize) -> io::Result<()> {
         let placement = self.shared.placement.clone();
         let node = self.member(member).map_err(io::Error::other)?;
-        node.start(|incoming| pd::serve(placement, member, incoming))
+        let server = tls::server(self.shared.tls.as_ref())?;
+        node.start(|incoming| pd::serve(placement, member, server, incoming))
             .await
     }
 

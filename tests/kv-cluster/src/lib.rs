@@ -19,6 +19,7 @@ mod random;
 mod raw;
 mod refusals;
 mod tikv;
+mod tls;
 mod topology;
 
 pub use chaos::{Chaos, ChaosHandle};
@@ -27,4 +28,5 @@ pub use control::{Command, Control, serve_control};
 pub use counters::{Count, Counts};
 pub use faults::{Action, Answer, Apply, RegionError, Rule};
 pub use raw::Limits;
+pub use tls::{Authority, Tls};
 pub use topology::{Peer, Region, TopologyError};

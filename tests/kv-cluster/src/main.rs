@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
-use k8shost_kv_cluster::{Chaos, Cluster, Config, serve_control};
+use k8shost_kv_cluster::{Chaos, Cluster, Config, Tls, serve_control};
 use serde_json::json;
 
 /// A test tool, never for production: PD and stores that speak TiKV's protocol, with faults on
@@ -35,6 +35,16 @@ struct Args {
     /// How far PD is behind, in milliseconds.
     #[arg(long, default_value_t = 0)]
     pd_lag_ms: u64,
+    /// A PEM file: the authority that has to have signed the clients' certificates. With it PD and the
+    /// stores talk TLS only.
+    #[arg(long, requires_all = ["cert", "key"])]
+    ca: Option<PathBuf>,
+    /// A PEM file: the certificate of PD and the stores.
+    #[arg(long, requires = "ca")]
+    cert: Option<PathBuf>,
+    /// A PEM file: its private key.
+    #[arg(long, requires = "ca")]
+    key: Option<PathBuf>,
     /// Starts with a chaos of the default rates.
     #[arg(long)]
     chaos: bool,
@@ -43,12 +53,17 @@ struct Args {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
+    let tls = match (args.ca, args.cert, args.key) {
+        (Some(ca), Some(cert), Some(key)) => Some(Tls { ca, cert, key }),
+        _ => None,
+    };
     let config = Config {
         pd_ports: args.pd_ports,
         folder: args.folder,
         seed: args.seed,
         pd_lag: Duration::from_millis(args.pd_lag_ms),
         split_at: args.split_at.into_iter().map(String::into_bytes).collect(),
+        tls,
         ..Config::new(args.stores.into())
     };
     let cluster = Cluster::start(config)

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use futures::StreamExt;
 use tonic::codegen::BoxStream;
+use tonic::transport::Server;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::faults::{Answer, Apply, Asked};
@@ -30,6 +31,8 @@ pub(crate) struct Placement {
     pub(crate) cluster_id: u64,
     /// The addresses of the members, from 0.
     pub(crate) members: Vec<String>,
+    /// What their URLs begin with.
+    scheme: &'static str,
     /// The addresses of the stores, from store 1.
     pub(crate) stores: Vec<String>,
     /// Who is up, and who leads.
@@ -49,6 +52,7 @@ impl Placement {
     pub(crate) fn new(
         core: Arc<Core>,
         cluster_id: u64,
+        scheme: &'static str,
         members: Vec<String>,
         stores: Vec<String>,
     ) -> Placement {
@@ -61,6 +65,7 @@ impl Placement {
                 leaderless: false,
             }),
             members,
+            scheme,
             stores,
             clock: Mutex::default(),
         }
@@ -130,9 +135,14 @@ impl Roles {
 }
 
 /// Serves one member on these connections.
-pub(crate) async fn serve(placement: Arc<Placement>, index: usize, incoming: Incoming) {
+pub(crate) async fn serve(
+    placement: Arc<Placement>,
+    index: usize,
+    mut server: Server,
+    incoming: Incoming,
+) {
     let face = PdMember { placement, index };
-    let server = tonic::transport::Server::builder()
+    let server = server
         .add_service(KeyspaceServer::new(face.clone()))
         .add_service(PdServer::new(face));
     // Ends when the node is stopped, which aborts it.
@@ -203,7 +213,10 @@ impl PdMember {
             name: format!("pd-{index}"),
             member_id: index as u64 + 1,
             peer_urls: Vec::new(),
-            client_urls: vec![format!("http://{}", self.placement.members[index])],
+            client_urls: vec![format!(
+                "{}{}",
+                self.placement.scheme, self.placement.members[index]
+            )],
         }
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use prost::Message;
+use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
 use crate::data::Write;
@@ -20,12 +21,12 @@ use crate::proto::{errorpb, kvrpcpb};
 use crate::raw::{self, Core, Failure, Op, Outcome, Raw, Scan};
 
 /// Serves one store on these connections.
-pub(crate) async fn serve(core: Arc<Core>, store: u64, incoming: Incoming) {
+pub(crate) async fn serve(core: Arc<Core>, store: u64, server: Server, incoming: Incoming) {
     // The answer's limit is ours to check: TiKV says RESOURCE_EXHAUSTED, tonic would not.
     let service = TikvServer::new(Store { core, id: store })
         .max_decoding_message_size(usize::MAX)
         .max_encoding_message_size(usize::MAX);
-    let server = tonic::transport::Server::builder()
+    let server = server
         .max_concurrent_streams(1024)
         .initial_stream_window_size(2 << 20)
         .initial_connection_window_size(8 << 20)
