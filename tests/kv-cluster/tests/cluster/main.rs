@@ -6,3 +6,4 @@ mod faults;
 mod load;
 mod process;
 mod requests;
+mod tls;

@@ -1,5 +1,4 @@
 //! TLS: only clients with a certificate of the authority are served, and only over TLS.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
