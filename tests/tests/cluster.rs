@@ -3,20 +3,77 @@
 use std::time::{Duration, Instant};
 
 use k8shost_kv_cluster::{Action, Cluster, Config, Rule};
-use k8shost_tests::{Client, NODE, POD, Server, names, pod, reason, refused, text, until, within};
+use k8shost_tests::{
+    Client, NODE, POD, Random, Server, names, pod, reason, refused, text, until, within,
+};
 use serde_json::{Value, json};
 use tonic::Code;
 
-/// A cluster, and servers that use it.
-async fn servers(count: usize) -> (Cluster, Vec<Server>) {
-    let cluster = Cluster::start(Config::new(3)).await.expect("it starts");
-    let store = format!("tikv://{}", cluster.pd_endpoints().join(","));
-    let mut servers = Vec::new();
-    for _ in 0..count {
-        servers.push(Server::with(&["--store", &store]).await);
-    }
-    (cluster, servers)
+/// The cluster that servers use.
+struct Place {
+    store: String,
+    /// None where it is a real one.
+    cluster: Option<Cluster>,
 }
+
+impl Place {
+    async fn test() -> Self {
+        let cluster = Cluster::start(Config::new(3)).await.expect("it starts");
+        Self {
+            store: format!("tikv://{}", cluster.pd_endpoints().join(",")),
+            cluster: Some(cluster),
+        }
+    }
+
+    /// The cluster whose PD endpoints K8SHOST_TEST_PD names, and in it a place of our own.
+    fn real() -> Option<Self> {
+        let endpoints = std::env::var("K8SHOST_TEST_PD").ok()?;
+        let own = Random::new(Random::seed("K8SHOST_TEST_SEED")).number();
+        Some(Self {
+            store: format!("tikv://{endpoints}?prefix=k8shost-test-{own:x}/"),
+            cluster: None,
+        })
+    }
+
+    async fn servers(&self, count: usize) -> Vec<Server> {
+        let mut servers = Vec::new();
+        for _ in 0..count {
+            servers.push(Server::with(&["--store", &self.store]).await);
+        }
+        servers
+    }
+}
+
+/// Each of these over the test cluster, and over a real one where one is named.
+macro_rules! over_each_cluster {
+    ($($test:ident),+ $(,)?) => {
+        mod over_the_test_cluster {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                super::$test(Place::test().await).await;
+            })+
+        }
+
+        mod over_a_real_cluster {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                match Place::real() {
+                    Some(place) => super::$test(place).await,
+                    None => eprintln!("skipped: {}::{}", module_path!(), stringify!($test)),
+                }
+            })+
+        }
+    };
+}
+
+over_each_cluster!(
+    what_is_written_through_one_is_read_through_all,
+    writers_through_all_servers_lose_nothing_and_do_nothing_twice,
+    a_watch_and_a_list_go_on_at_another_server,
+    three_servers_that_write_to_one_tenant_are_half_as_fast_as_one_at_least,
+);
 
 /// A client of each server, once it is ready.
 async fn clients(servers: &[Server]) -> Vec<Client> {
@@ -32,9 +89,8 @@ async fn clients(servers: &[Server]) -> Vec<Client> {
     clients
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_written_through_one_is_read_through_all() {
-    let (_cluster, servers) = servers(3).await;
+async fn what_is_written_through_one_is_read_through_all(place: Place) {
+    let servers = place.servers(3).await;
     let clients = clients(&servers).await;
     for number in 0..30 {
         let name = format!("p{number}");
@@ -52,11 +108,10 @@ async fn what_is_written_through_one_is_read_through_all() {
     refused(clients[2].get(POD, "default", "p7").await, Code::NotFound);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn writers_through_all_servers_lose_nothing_and_do_nothing_twice() {
+async fn writers_through_all_servers_lose_nothing_and_do_nothing_twice(place: Place) {
     const WRITERS: usize = 3;
     const EACH: usize = 25;
-    let (_cluster, servers) = servers(WRITERS).await;
+    let servers = place.servers(WRITERS).await;
     let clients = clients(&servers).await;
     clients[0].create(POD, pod("counter")).await.unwrap();
     let work = clients.iter().cloned().map(|client| async move {
@@ -84,9 +139,8 @@ async fn writers_through_all_servers_lose_nothing_and_do_nothing_twice() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_watch_and_a_list_go_on_at_another_server() {
-    let (_cluster, mut servers) = servers(2).await;
+async fn a_watch_and_a_list_go_on_at_another_server(place: Place) {
+    let mut servers = place.servers(2).await;
     let clients = clients(&servers).await;
     let list = clients[0].list(POD, json!({})).await.unwrap();
     let start = text(&list, "/metadata/resourceVersion");
@@ -133,12 +187,13 @@ async fn created(clients: &[Client], callers: usize, time: Duration, run: &str) 
 
 /// One of three wins each turn, with what its own callers want. So with as many callers at each server as
 /// there were at the one, throughput stays about the same, and with as many in all it is halved or less.
-#[tokio::test(flavor = "multi_thread")]
-async fn three_servers_that_write_to_one_tenant_are_half_as_fast_as_one_at_least() {
+async fn three_servers_that_write_to_one_tenant_are_half_as_fast_as_one_at_least(place: Place) {
     const CALLERS: usize = 48;
-    let (cluster, servers) = servers(3).await;
-    // What counts is how often the stores are asked: the time of this machine is shared by all.
-    cluster.add_fault(Rule::new(Action::delay(10)));
+    let servers = place.servers(3).await;
+    if let Some(cluster) = &place.cluster {
+        // What counts is how often the stores are asked: the time of this machine is shared by all.
+        cluster.add_fault(Rule::new(Action::delay(10)));
+    }
     let clients = clients(&servers).await;
     created(&clients, CALLERS, Duration::from_secs(1), "warm").await;
     let mut ratios = Vec::new();

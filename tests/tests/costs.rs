@@ -134,16 +134,20 @@ async fn create(client: &Client, callers: usize, each: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_costs_a_share_of_a_swap_and_of_a_put() {
-    let (cluster, _server, client) = start(&[]).await;
+    let (cluster, server, client) = start(&[]).await;
     let client = client.make_tenant("acme", "web").await;
     client.create(POD, pod("first")).await.unwrap();
     // At most so many swaps for each create.
     for (callers, each, most) in [(1, 200, 1.05), (64, 20, 0.2), (1024, 4, 0.1)] {
         let creates = (callers * each) as u64;
-        let before = settled(&cluster).await;
+        let (before, used) = (settled(&cluster).await, cpu(&server));
         create(&client, callers, each).await;
         let cost = settled(&cluster).await - before;
-        eprintln!("create, {callers} callers: {}", Each(&cost, creates));
+        let used = (cpu(&server) - used) / creates;
+        eprintln!(
+            "create, {callers} callers: {used} µs CPU, {}",
+            Each(&cost, creates)
+        );
         let share = cost.swaps as f64 / creates as f64;
         assert!(share <= most, "{share} swaps for each create");
         // Each object once under its own key, several to a request.
@@ -284,6 +288,17 @@ async fn servers_at_rest_cost_their_leases() {
 /// A number from the environment, for a run that is larger than the usual.
 fn size(variable: &str, usual: u64) -> u64 {
     std::env::var(variable).map_or(usual, |text| text.parse().expect("a number"))
+}
+
+/// CPU time that the server has used, in µs; in steps of 10 ms.
+fn cpu(server: &Server) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", server.pid()));
+    let stat = stat.expect("the server runs");
+    // Behind the name, which may have anything in it: user time is the twelfth, system time the next.
+    let (_, fields) = stat.rsplit_once(')').expect("a name in brackets");
+    let ticks = fields.split_whitespace().skip(11).take(2);
+    let ticks: u64 = ticks.map(|t| t.parse::<u64>().expect("a number")).sum();
+    ticks * 10_000
 }
 
 /// Resident memory, in KiB.
