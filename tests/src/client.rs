@@ -546,6 +546,20 @@ pub fn reason(status: &Status) -> String {
     info.reason.clone()
 }
 
+/// The token in an `Expired` that a list goes on with, at the present.
+///
+/// # Panics
+/// When there is none.
+#[track_caller]
+pub fn fresh_token(status: &Status) -> String {
+    assert_eq!(status.code(), Code::OutOfRange, "{status}");
+    assert_eq!(reason(status), "Expired");
+    let details = status.get_error_details();
+    let info = details.error_info();
+    let token = info.and_then(|info| info.metadata.get("continue"));
+    token.expect("a token").clone()
+}
+
 /// The fields that a status complains of.
 pub fn violations(status: &Status) -> Vec<String> {
     let details = status.get_error_details();

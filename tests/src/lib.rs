@@ -12,7 +12,9 @@ mod wire;
 
 use std::{future::Future, time::Duration};
 
-pub use client::{Client, Event, Events, Method, methods, pool, reason, refused, violations};
+pub use client::{
+    Client, Event, Events, Method, fresh_token, methods, pool, reason, refused, violations,
+};
 pub use objects::{
     KINDS, Kind, NAMESPACE, NODE, POD, SERVICE, merge, name, names, namespace, node, pod, revision,
     service, text,
