@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tonic::body::Body;
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
-use crate::{grpc::Face, metrics::Metrics, readiness::Readiness, shutdown::Shutdown};
+use crate::{grpc, metrics::Metrics, readiness::Readiness, rest, shutdown::Shutdown};
 
 /// Content type of the metrics.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -17,7 +17,8 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 /// What answers requests.
 #[derive(Clone)]
 pub(crate) struct App {
-    pub(crate) face: Face,
+    pub(crate) grpc: grpc::Face,
+    pub(crate) rest: rest::Face,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) shutdown: Shutdown,
     pub(crate) readiness: Readiness,
@@ -31,7 +32,7 @@ impl App {
             .get(header::CONTENT_TYPE)
             .map_or(&b""[..], HeaderValue::as_bytes);
         if content_type.starts_with(b"application/grpc-web") {
-            let face = self.face.clone();
+            let face = self.grpc.clone();
             let inner = service_fn(move |request: Request<Body>| {
                 let face = face.clone();
                 async move { Ok::<_, Infallible>(face.answer(request).await) }
@@ -43,12 +44,16 @@ impl App {
             };
         }
         if content_type.starts_with(b"application/grpc") {
-            return self.face.answer(request).await;
+            return self.grpc.answer(request).await;
         }
-        self.page(&request)
+        match self.page(&request) {
+            Some(page) => page,
+            None => self.rest.answer(request).await,
+        }
     }
 
-    fn page(&self, request: &Request<Incoming>) -> Response<Body> {
+    /// What is neither gRPC nor Kubernetes'.
+    fn page(&self, request: &Request<Incoming>) -> Option<Response<Body>> {
         const TEXT: &str = "text/plain; charset=utf-8";
         let known = match request.uri().path() {
             "/healthz" | "/livez" => (StatusCode::OK, TEXT, "ok".to_owned()),
@@ -62,18 +67,13 @@ impl App {
                 None => (StatusCode::OK, TEXT, "ok".to_owned()),
             },
             "/metrics" => (StatusCode::OK, OPENMETRICS, self.metrics.text()),
-            path => {
-                let message = format!(
-                    "there is nothing at {path}: this port serves gRPC (package k8shost.v1), /healthz, /livez, /readyz and /metrics\n"
-                );
-                return text(StatusCode::NOT_FOUND, TEXT, message);
-            }
+            _ => return None,
         };
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             let message = format!("{} is not offered here, GET is\n", request.method());
-            return text(StatusCode::METHOD_NOT_ALLOWED, TEXT, message);
+            return Some(text(StatusCode::METHOD_NOT_ALLOWED, TEXT, message));
         }
-        text(known.0, known.1, known.2)
+        Some(text(known.0, known.1, known.2))
     }
 }
 

@@ -10,6 +10,7 @@ mod metrics;
 mod peers;
 mod readiness;
 mod registry;
+mod rest;
 mod serve;
 mod shutdown;
 mod tenancy;

@@ -23,12 +23,13 @@ use tokio::{
 
 use crate::{
     config::{Config, StoreKind},
-    grpc::Face,
+    grpc,
     http::App,
     metrics::{Held, Metrics},
     peers::Peers,
     readiness::{self, Reporter},
     registry::Context,
+    rest,
     shutdown::{self, Shutdown, Trigger},
     tenancy::{ServerSchema, Tenancy},
 };
@@ -152,7 +153,8 @@ impl Server {
         }
         let metrics = Arc::new(metrics);
         let app = App {
-            face: Face::new(
+            rest: rest::Face::new(tenancy.clone(), metrics.clone(), stopping.clone()),
+            grpc: grpc::Face::new(
                 tenancy,
                 metrics.clone(),
                 stopping.clone(),

@@ -99,6 +99,17 @@ impl Kind {
         }
     }
 
+    /// The row of a resource of the API, if it is served.
+    pub(crate) fn served(group: &str, version: &str, resource: &str) -> Option<&'static Kind> {
+        let mut kinds = KINDS.iter();
+        let found = kinds.find(|kind| {
+            let of = kind.rules.api_version;
+            let of = of.rsplit_once('/').map_or(of, |(_, version)| version);
+            kind.resource() == resource && kind.group == group && of == version
+        });
+        found.copied()
+    }
+
     /// The row that a stored key belongs to.
     pub(crate) fn of_key(key: &str) -> Option<&'static Kind> {
         let resource = key.split_once('/')?.0;

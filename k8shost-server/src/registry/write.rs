@@ -168,7 +168,6 @@ impl Resource<'_> {
         namespace: &str,
         mut new: Value,
     ) -> Result<Arc<Object>, Error> {
-        let kind = self.kind;
         self.check_request(namespace, &mut new)?;
         let name = meta::name(&new).to_owned();
         if name.is_empty() {
@@ -176,11 +175,24 @@ impl Resource<'_> {
                 "metadata.name must be set: it says which object",
             ));
         }
-        let uid = meta::uid(&new).to_owned();
-        let resource_version = meta::resource_version(&new).to_owned();
+        self.patch(part, namespace, &name, move |_| Ok(new.clone()))
+            .await
+    }
+
+    /// Replaces an object's spec and metadata, or its status, by what `patch` makes of it.
+    pub(crate) async fn patch(
+        &self,
+        part: Part,
+        namespace: &str,
+        name: &str,
+        patch: impl Fn(&Value) -> Result<Value, Error> + Send + 'static,
+    ) -> Result<Arc<Object>, Error> {
+        let kind = self.kind;
         let context = self.tenant.context.clone();
-        self.read_modify_write(namespace, &name, move |state, old| {
-            check_resource_version(kind, old, &resource_version)?;
+        self.read_modify_write(namespace, name, move |state, old| {
+            let mut new = patch(old)?;
+            check_resource_version(kind, old, meta::resource_version(&new))?;
+            let uid = meta::uid(&new);
             if !uid.is_empty() && uid != meta::uid(old) {
                 return Err(Error::conflict(
                     kind.resource(),
@@ -191,7 +203,6 @@ impl Resource<'_> {
                     ),
                 ));
             }
-            let mut new = new.clone();
             match part {
                 Part::Spec => {
                     if let Some(allocate) = kind.allocate {

@@ -1,0 +1,215 @@
+//! Bodies: what is read of a request, what an answer is made of, and in which form.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use k8shost_types::{Error, Reason};
+use serde_json::Value;
+use tonic::body::Body;
+
+use super::status;
+
+/// The largest request that is taken; Kubernetes' own limit.
+pub(crate) const MAX_REQUEST: usize = 3 << 20;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+
+/// An answer in JSON.
+pub(crate) fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
+    make(status, JSON, body.into())
+}
+
+/// An answer in words.
+pub(crate) fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
+    make(status, TEXT, body.into())
+}
+
+/// What Kubernetes answers for a path or a resource that is not there.
+pub(crate) fn no_such_page() -> Response<Body> {
+    text(StatusCode::NOT_FOUND, "404 page not found\n")
+}
+
+fn make(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Response<Body> {
+    stream(status, content_type, Full::new(body))
+}
+
+/// An answer whose body comes bit by bit.
+pub(crate) fn stream<B>(status: StatusCode, content_type: HeaderValue, body: B) -> Response<Body>
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let mut response = Response::new(Body::new(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, content_type);
+    headers.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("no-cache, private"),
+    );
+    response
+}
+
+/// The Status of an error.
+pub(crate) fn refused(error: &Error) -> Response<Body> {
+    match error.reason {
+        Reason::Internal => tracing::error!(%error, cause = ?error.cause, "a request failed"),
+        Reason::ServiceUnavailable | Reason::Timeout => {
+            tracing::warn!(%error, cause = ?error.cause, "a request could not be carried out");
+        }
+        _ => {}
+    }
+    let mut response = json(
+        status::code(error.reason),
+        status::status(error).to_string(),
+    );
+    if let Some(after) = error.retry_after {
+        let seconds = HeaderValue::from(after.as_secs().max(1));
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    }
+    response
+}
+
+/// The whole body of a request.
+///
+/// # Errors
+/// RequestEntityTooLarge; BadRequest, if it breaks off.
+pub(crate) async fn read<B>(body: B) -> Result<Bytes, Error>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let whole = Limited::new(body, MAX_REQUEST).collect().await;
+    whole.map(|body| body.to_bytes()).map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            let message = format!("Request entity too large: limit is {MAX_REQUEST}");
+            Error::new(Reason::RequestEntityTooLarge, message)
+        } else {
+            Error::bad_request(format!("the request's body breaks off: {error}"))
+        }
+    })
+}
+
+/// The media type of a body, without parameters; JSON, where it does not say.
+pub(crate) fn content_type(headers: &HeaderMap) -> &str {
+    let given = headers.get(header::CONTENT_TYPE);
+    let given = given.and_then(|value| value.to_str().ok()).unwrap_or("");
+    match given.split(';').next().unwrap_or("").trim() {
+        "" => "application/json",
+        given => given,
+    }
+}
+
+/// A form that objects are answered in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// As they are.
+    Object,
+    /// As rows, for people.
+    Table,
+    /// Their metadata.
+    Metadata,
+}
+
+/// The first form that a caller accepts and that there is.
+///
+/// # Errors
+/// NotAcceptable.
+pub(crate) fn accepted(headers: &HeaderMap) -> Result<Form, Error> {
+    let given: Vec<&str> = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|range| !range.is_empty())
+        .collect();
+    if given.is_empty() {
+        return Ok(Form::Object);
+    }
+    let form = |range: &&str| {
+        let mut parts = range.split(';').map(str::trim);
+        let media = parts.next().unwrap_or("");
+        if !matches!(media, "application/json" | "application/*" | "*/*") {
+            return None;
+        }
+        let parameters: Vec<(&str, &str)> = parts.filter_map(|p| p.split_once('=')).collect();
+        let parameter = |name: &str| {
+            let found = parameters.iter().find(|(key, _)| *key == name);
+            found.map_or("", |(_, value)| *value)
+        };
+        match (parameter("as"), parameter("g"), parameter("v")) {
+            ("", ..) => Some(Form::Object),
+            ("Table", "meta.k8s.io", "v1") => Some(Form::Table),
+            ("PartialObjectMetadata" | "PartialObjectMetadataList", "meta.k8s.io", "v1") => {
+                Some(Form::Metadata)
+            }
+            _ => None,
+        }
+    };
+    given.iter().find_map(form).ok_or_else(|| {
+        Error::new(
+            Reason::NotAcceptable,
+            "only the following media types are accepted: application/json",
+        )
+    })
+}
+
+/// The media types that an object can be sent in.
+///
+/// # Errors
+/// UnsupportedMediaType.
+pub(crate) fn unsupported(given: &str, supported: &[&str]) -> Error {
+    Error::new(
+        Reason::UnsupportedMediaType,
+        format!(
+            "the body of the request was in an unknown format - accepted media types include: {}; it was {given}",
+            supported.join(", ")
+        ),
+    )
+}
+
+/// Bytes of a tree.
+pub(crate) fn bytes(value: &Value) -> Bytes {
+    value.to_string().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(accept: &str) -> Result<Form, Error> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, accept.parse().unwrap());
+        accepted(&headers)
+    }
+
+    #[test]
+    fn the_first_form_that_there_is_is_taken() {
+        let table = "application/json;as=Table;v=v1;g=meta.k8s.io";
+        for (accept, form) in [
+            ("application/json", Form::Object),
+            ("*/*", Form::Object),
+            (table, Form::Table),
+            (&format!("{table},application/json"), Form::Table),
+            (
+                "application/vnd.kubernetes.protobuf,application/json",
+                Form::Object,
+            ),
+            (
+                "application/json; as=Table; v=v1beta1; g=meta.k8s.io, application/json",
+                Form::Object,
+            ),
+            (
+                "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io",
+                Form::Metadata,
+            ),
+        ] {
+            assert_eq!(of(accept).unwrap(), form, "{accept}");
+        }
+        assert_eq!(accepted(&HeaderMap::new()).unwrap(), Form::Object);
+        let error = of("text/html").unwrap_err();
+        assert_eq!(error.reason, Reason::NotAcceptable);
+    }
+}

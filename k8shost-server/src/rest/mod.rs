@@ -1,0 +1,173 @@
+//! The REST face: Kubernetes' HTTP API. It decodes, asks the registry, and encodes. It knows no rules
+//! of Kubernetes.
+
+mod answer;
+mod objects;
+mod query;
+mod route;
+mod status;
+mod watch;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use k8shost_types::{Error, Reason};
+use serde_json::json;
+use tonic::body::Body;
+use tracing::Instrument as _;
+
+use self::{
+    query::Query,
+    route::{Place, Route},
+};
+use crate::{
+    metrics::{Held, Metrics},
+    registry::Tenant,
+    shutdown::Shutdown,
+    tenancy::Tenancy,
+};
+
+/// How long a call may take that is no watch.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// The Kubernetes version whose API this is.
+const KUBERNETES: (&str, &str, &str) = ("1", "35", "v1.35.4");
+
+/// The REST API.
+#[derive(Clone)]
+pub(crate) struct Face(Arc<Inner>);
+
+struct Inner {
+    tenancy: Tenancy,
+    metrics: Arc<Metrics>,
+    shutdown: Shutdown,
+}
+
+impl Face {
+    /// The face of these tenants.
+    pub(crate) fn new(tenancy: Tenancy, metrics: Arc<Metrics>, shutdown: Shutdown) -> Self {
+        Self(Arc::new(Inner {
+            tenancy,
+            metrics,
+            shutdown,
+        }))
+    }
+
+    /// Answers a request that is not gRPC.
+    pub(crate) async fn answer<B>(&self, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let started = Instant::now();
+        let in_flight = Held::new(&self.0.metrics.in_flight);
+        let query = Query::of(request.uri());
+        let is_watch = query.flag("watch");
+        let verb = verb(request.method(), is_watch);
+        let span = tracing::debug_span!(
+            "request",
+            method = verb,
+            path = request.uri().path(),
+            tenant = tracing::field::Empty,
+            outcome = tracing::field::Empty,
+            duration_us = tracing::field::Empty,
+        );
+        let respond = self.respond(request, query).instrument(span.clone());
+        // The opening of a watch is bounded too; what follows is not.
+        let response = match tokio::time::timeout(DEADLINE, respond).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => answer::refused(&error),
+            Err(_) => answer::refused(&Error::new(
+                Reason::Timeout,
+                "the deadline is over; a write may still be carried out",
+            )),
+        };
+        drop(in_flight);
+        let duration = started.elapsed();
+        let code = code_name(response.status());
+        let metrics = &self.0.metrics;
+        metrics.answered(verb, code, (!is_watch).then_some(duration));
+        span.record("outcome", code);
+        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        span.record("duration_us", micros);
+        response
+    }
+
+    async fn respond<B>(&self, request: Request<B>, query: Query) -> Result<Response<Body>, Error>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let route = Route::of(request.uri())?;
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        match route.place {
+            Place::Objects(target) => {
+                let tenant = self.tenant(route.tenant.as_ref()).await?;
+                self.objects(&tenant, target, request, &query).await
+            }
+            Place::Version if is_read => Ok(version()),
+            _ => Ok(answer::no_such_page()),
+        }
+    }
+
+    async fn tenant(&self, name: Option<&(String, String)>) -> Result<Tenant, Error> {
+        let (org, project) = match name {
+            Some((org, project)) => (Some(org.as_str()), Some(project.as_str())),
+            None => (None, None),
+        };
+        let tenant = self.0.tenancy.tenant(org, project).await?;
+        if let Some(name) = tenant.name() {
+            tracing::Span::current().record("tenant", tracing::field::display(name));
+        }
+        Ok(tenant)
+    }
+}
+
+/// The word for a call in metrics.
+fn verb(method: &Method, is_watch: bool) -> &'static str {
+    match *method {
+        Method::GET if is_watch => "REST watch",
+        Method::GET | Method::HEAD => "REST read",
+        Method::POST => "REST create",
+        Method::PUT => "REST update",
+        Method::PATCH => "REST patch",
+        Method::DELETE => "REST delete",
+        _ => "REST other",
+    }
+}
+
+/// The word for an outcome in metrics: bounded, whatever there may be.
+fn code_name(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        200..300 => "Ok",
+        404 => "NotFound",
+        409 => "Conflict",
+        410 => "Gone",
+        422 => "Invalid",
+        400..500 => "ClientError",
+        503 => "Unavailable",
+        504 => "Timeout",
+        _ => "ServerError",
+    }
+}
+
+/// `/version`.
+fn version() -> Response<Body> {
+    let (major, minor, version) = KUBERNETES;
+    let body = json!({
+        "major": major,
+        "minor": minor,
+        "gitVersion": format!("{version}+k8shost-{}", env!("CARGO_PKG_VERSION")),
+        "gitCommit": "",
+        "gitTreeState": "",
+        "buildDate": "",
+        "goVersion": "",
+        "compiler": "rustc",
+        "platform": format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH),
+    });
+    answer::json(StatusCode::OK, body.to_string())
+}

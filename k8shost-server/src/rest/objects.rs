@@ -1,0 +1,444 @@
+//! The verbs on objects, each once, for every kind.
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use k8shost_types::{Error, FieldError, FieldErrorKind, Reason, meta};
+use serde_json::{Value, json};
+use tonic::body::Body;
+
+use super::{
+    Face,
+    answer::{self, Form},
+    query::{Query, invalid},
+    route::Target,
+    watch,
+};
+use crate::registry::{
+    Resource, Tenant,
+    delete::DeleteOptions,
+    json::parse,
+    kind::{Kind, NAMESPACES, PODS, Part},
+    list::Page,
+    write::Preconditions,
+};
+
+/// Objects that one page of a deletion of many takes.
+const PAGE: i64 = 500;
+
+impl Face {
+    /// Answers a request for objects.
+    pub(super) async fn objects<B>(
+        &self,
+        tenant: &Tenant,
+        target: Target,
+        request: Request<B>,
+        query: &Query,
+    ) -> Result<Response<Body>, Error>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let Some(kind) = Kind::served(&target.group, &target.version, &target.resource) else {
+            return Ok(answer::no_such_page());
+        };
+        if !kind.rules.namespaced && !target.namespace.is_empty() {
+            return Ok(answer::no_such_page());
+        }
+        let (head, body) = request.into_parts();
+        let call = Call {
+            face: self,
+            tenant,
+            kind,
+            target,
+            query,
+            headers: &head.headers,
+        };
+        call.refuse_what_is_not_there()?;
+        let one = !call.target.name.is_empty();
+        match (head.method, call.target.subresource.as_str()) {
+            (Method::GET | Method::HEAD, "") if query.flag("watch") => call.watch().await,
+            (Method::GET | Method::HEAD, "") if !one => call.list().await,
+            (Method::GET | Method::HEAD, "" | "status") if one => call.get().await,
+            (Method::POST, "") if !one => call.create(answer::read(body).await?).await,
+            (Method::PUT, "") if one => call.update(Part::Spec, answer::read(body).await?).await,
+            (Method::PUT, "status") if one => {
+                call.update(Part::Status, answer::read(body).await?).await
+            }
+            (Method::PATCH, "") if one => call.patch(Part::Spec, answer::read(body).await?).await,
+            (Method::PATCH, "status") if one => {
+                call.patch(Part::Status, answer::read(body).await?).await
+            }
+            (Method::DELETE, "") => call.delete(answer::read(body).await?).await,
+            (Method::POST, "binding") if one && std::ptr::eq(kind, &raw const PODS) => {
+                call.bind(answer::read(body).await?).await
+            }
+            (_, "" | "status" | "binding") => Err(Error::new(
+                Reason::MethodNotAllowed,
+                "the server does not allow this method on the requested resource",
+            )),
+            _ => Ok(answer::no_such_page()),
+        }
+    }
+}
+
+/// A request for objects.
+struct Call<'a> {
+    face: &'a Face,
+    tenant: &'a Tenant,
+    kind: &'static Kind,
+    target: Target,
+    query: &'a Query,
+    headers: &'a HeaderMap,
+}
+
+impl Call<'_> {
+    fn resource(&self) -> Resource<'_> {
+        self.tenant.resource(self.kind)
+    }
+
+    /// Refuses options that would otherwise be passed over in silence.
+    fn refuse_what_is_not_there(&self) -> Result<(), Error> {
+        if self.query.dry_run("CreateOptions")? {
+            return Err(Error::bad_request("dryRun: it is not offered"));
+        }
+        Ok(())
+    }
+
+    async fn get(&self) -> Result<Response<Body>, Error> {
+        let Target {
+            namespace, name, ..
+        } = &self.target;
+        let object = self.resource().get(namespace, name).await?;
+        self.answer(StatusCode::OK, &object.value)
+    }
+
+    /// One object, in the form that the caller accepts.
+    fn answer(&self, status: StatusCode, object: &Bytes) -> Result<Response<Body>, Error> {
+        Ok(match answer::accepted(self.headers)? {
+            Form::Object => answer::json(status, object.clone()),
+            Form::Metadata => {
+                let mut object = parse(object)?;
+                answer::json(status, answer::bytes(&metadata_of(&mut object)))
+            }
+            Form::Table => return Err(no_tables()),
+        })
+    }
+
+    async fn list(&self) -> Result<Response<Body>, Error> {
+        let options = self.query.list(&self.selected())?;
+        let form = answer::accepted(self.headers)?;
+        let page = self.resource().list(&options).await?;
+        let body = match form {
+            Form::Object => self.whole(&page),
+            Form::Metadata => {
+                let mut items = Vec::with_capacity(page.items.len());
+                for object in &page.items {
+                    items.push(metadata_of(&mut parse(&object.value)?));
+                }
+                answer::bytes(&json!({
+                    "kind": "PartialObjectMetadataList",
+                    "apiVersion": "meta.k8s.io/v1",
+                    "metadata": metadata(&page),
+                    "items": items,
+                }))
+            }
+            Form::Table => return Err(no_tables()),
+        };
+        Ok(answer::json(StatusCode::OK, body))
+    }
+
+    /// A list, made of the objects as they are stored.
+    fn whole(&self, page: &Page) -> Bytes {
+        let rules = self.kind.rules;
+        let items: usize = page.items.iter().map(|object| object.value.len() + 1).sum();
+        let head = format!(
+            "{{\"kind\":\"{}List\",\"apiVersion\":\"{}\",\"metadata\":{},\"items\":[",
+            rules.kind,
+            rules.api_version,
+            metadata(page)
+        );
+        let mut body = BytesMut::with_capacity(head.len() + items + 2);
+        body.put_slice(head.as_bytes());
+        for (at, object) in page.items.iter().enumerate() {
+            if at > 0 {
+                body.put_u8(b',');
+            }
+            body.put_slice(&object.value);
+        }
+        body.put_slice(b"]}");
+        body.freeze()
+    }
+
+    async fn watch(&self) -> Result<Response<Body>, Error> {
+        match answer::accepted(self.headers)? {
+            Form::Object => {}
+            Form::Table | Form::Metadata => return Err(no_tables()),
+        }
+        let timeout = self.query.timeout()?;
+        let mut options = self.query.watch(&self.target.namespace);
+        if !self.target.name.is_empty() {
+            options.selectors = self.query.list(&self.selected())?.selectors;
+            options.selectors.fields = format!("metadata.name={}", self.target.name);
+        }
+        let watch = self.resource().watch(&options).await?;
+        Ok(watch::answer(self.face.0.clone(), watch, timeout))
+    }
+
+    /// The namespace that is looked at.
+    fn selected(&self) -> String {
+        self.target.namespace.clone()
+    }
+
+    async fn create(&self, body: Bytes) -> Result<Response<Body>, Error> {
+        let object = self.object(&body)?;
+        if self.kind.rules.namespaced && self.target.namespace.is_empty() {
+            return Err(Error::new(
+                Reason::MethodNotAllowed,
+                "the server does not allow this method on the requested resource",
+            ));
+        }
+        let created = self
+            .resource()
+            .create(&self.target.namespace, object)
+            .await?;
+        self.answer(StatusCode::CREATED, &created.object.value)
+    }
+
+    async fn update(&self, part: Part, body: Bytes) -> Result<Response<Body>, Error> {
+        let mut object = self.object(&body)?;
+        self.is_named(&mut object)?;
+        let updated = self
+            .resource()
+            .update(part, &self.target.namespace, object)
+            .await?;
+        self.moved();
+        self.answer(StatusCode::OK, &updated.value)
+    }
+
+    async fn patch(&self, part: Part, body: Bytes) -> Result<Response<Body>, Error> {
+        const MERGE: &str = "application/merge-patch+json";
+        let given = answer::content_type(self.headers);
+        if given != MERGE {
+            return Err(answer::unsupported(given, &[MERGE]));
+        }
+        let patch: Value = serde_json::from_slice(&body)
+            .map_err(|error| Error::bad_request(format!("the patch is no JSON: {error}")))?;
+        let Target {
+            namespace, name, ..
+        } = &self.target;
+        let expected = name.clone();
+        let patched = self
+            .resource()
+            .patch(part, namespace, name, move |old| {
+                let mut new = old.clone();
+                merge(&mut new, &patch);
+                if meta::name(&new) != expected {
+                    return Err(misnamed(meta::name(&new), &expected));
+                }
+                Ok(new)
+            })
+            .await?;
+        self.moved();
+        self.answer(StatusCode::OK, &patched.value)
+    }
+
+    async fn delete(&self, body: Bytes) -> Result<Response<Body>, Error> {
+        let options = self.delete_options(&body)?;
+        let Target {
+            namespace, name, ..
+        } = &self.target;
+        if name.is_empty() {
+            return self.delete_all(options).await;
+        }
+        let last = self.resource().delete(namespace, name, options).await?;
+        self.moved();
+        self.answer(StatusCode::OK, &last)
+    }
+
+    /// Deletes what a list would give, page by page, and answers with it.
+    async fn delete_all(&self, options: DeleteOptions) -> Result<Response<Body>, Error> {
+        let mut list = self.query.list(&self.selected())?;
+        if list.limit == 0 {
+            list.limit = PAGE;
+        }
+        let whole = self.query.number("limit")?.unwrap_or(0) == 0;
+        let mut deleted = Vec::new();
+        let revision = loop {
+            let page = self.resource().list(&list).await?;
+            for object in &page.items {
+                let (namespace, name) = self.kind.split(&object.key);
+                match self
+                    .resource()
+                    .delete(namespace, name, options.clone())
+                    .await
+                {
+                    Ok(last) => deleted.push(parse(&last)?),
+                    // Somebody else was faster.
+                    Err(error) if error.reason == Reason::NotFound => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            list.continue_token = page.continue_token;
+            if list.continue_token.is_empty() || !whole {
+                break page.revision;
+            }
+        };
+        self.moved();
+        let rules = self.kind.rules;
+        let body = json!({
+            "kind": format!("{}List", rules.kind),
+            "apiVersion": rules.api_version,
+            "metadata": {"resourceVersion": revision.to_string()},
+            "items": deleted,
+        });
+        Ok(answer::json(StatusCode::OK, answer::bytes(&body)))
+    }
+
+    async fn bind(&self, body: Bytes) -> Result<Response<Body>, Error> {
+        let binding: Value = self.json(&body)?;
+        let target = &binding["target"];
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let (kind, node) = (text(&target["kind"]), text(&target["name"]));
+        if !matches!(kind.as_str(), "" | "Node") || node.is_empty() {
+            let field = FieldError {
+                kind: FieldErrorKind::NotSupported,
+                field: "target.kind".to_owned(),
+                message: format!("Unsupported value: {kind:?}: supported values: \"Node\""),
+            };
+            return Err(invalid("Binding", field));
+        }
+        let preconditions = Preconditions {
+            uid: Some(text(&binding["metadata"]["uid"])).filter(|uid| !uid.is_empty()),
+            resource_version: None,
+        };
+        let Target {
+            namespace, name, ..
+        } = &self.target;
+        self.tenant
+            .bind(namespace, name, node, preconditions)
+            .await?;
+        let done = json!({
+            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201,
+        });
+        Ok(answer::json(StatusCode::CREATED, answer::bytes(&done)))
+    }
+
+    /// What a namespace waits for may have come.
+    fn moved(&self) {
+        if std::ptr::eq(self.kind, &raw const NAMESPACES) {
+            self.face.0.tenancy.activate(self.tenant);
+        }
+    }
+
+    /// A body that is JSON.
+    fn json(&self, body: &[u8]) -> Result<Value, Error> {
+        const JSON: &str = "application/json";
+        let given = answer::content_type(self.headers);
+        if given != JSON {
+            return Err(answer::unsupported(given, &[JSON]));
+        }
+        serde_json::from_slice(body)
+            .map_err(|error| Error::bad_request(format!("the body is no JSON: {error}")))
+    }
+
+    /// The object in a body.
+    fn object(&self, body: &[u8]) -> Result<Value, Error> {
+        self.json(body)
+    }
+
+    /// Whether an object is the one that the path names; it may leave out its name.
+    fn is_named(&self, object: &mut Value) -> Result<(), Error> {
+        let expected = &self.target.name;
+        let name = meta::name(object).to_owned();
+        if name.is_empty() {
+            meta::set(object, "name", expected.as_str());
+        } else if name != *expected {
+            return Err(misnamed(&name, expected));
+        }
+        Ok(())
+    }
+
+    /// The options of a delete, of the body or of the query.
+    fn delete_options(&self, body: &[u8]) -> Result<DeleteOptions, Error> {
+        let given = if body.is_empty() {
+            Value::Null
+        } else {
+            self.json(body)?
+        };
+        let text = |name: &str| given["preconditions"][name].as_str().map(str::to_owned);
+        let grace = given["gracePeriodSeconds"].as_i64();
+        let policy = given["propagationPolicy"].as_str();
+        let policy = policy.unwrap_or_else(|| self.query.text("propagationPolicy"));
+        if !matches!(policy, "" | "Background" | "Foreground" | "Orphan") {
+            let field = FieldError {
+                kind: FieldErrorKind::NotSupported,
+                field: "propagationPolicy".to_owned(),
+                message: format!(
+                    "Unsupported value: {policy:?}: supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""
+                ),
+            };
+            return Err(invalid("DeleteOptions", field));
+        }
+        Ok(DeleteOptions {
+            grace_period_seconds: grace.or(self.query.number("gracePeriodSeconds")?),
+            preconditions: Preconditions {
+                uid: text("uid"),
+                resource_version: text("resourceVersion"),
+            },
+        })
+    }
+}
+
+/// The metadata of a list.
+fn metadata(page: &Page) -> Value {
+    let mut metadata = json!({"resourceVersion": page.revision.to_string()});
+    if !page.continue_token.is_empty() {
+        metadata["continue"] = json!(page.continue_token);
+    }
+    if let Some(remaining) = page.remaining {
+        metadata["remainingItemCount"] = json!(remaining);
+    }
+    metadata
+}
+
+/// An object as its metadata only.
+fn metadata_of(object: &mut Value) -> Value {
+    json!({
+        "kind": "PartialObjectMetadata",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": object["metadata"].take(),
+    })
+}
+
+fn misnamed(name: &str, expected: &str) -> Error {
+    Error::bad_request(format!(
+        "the name of the object ({name}) does not match the name on the URL ({expected})"
+    ))
+}
+
+fn no_tables() -> Error {
+    Error::new(
+        Reason::NotAcceptable,
+        "only the following media types are accepted: application/json",
+    )
+}
+
+/// JSON merge patch, RFC 7386.
+fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = json!({});
+    }
+    if let Value::Object(target) = target {
+        for (key, value) in patch {
+            if value.is_null() {
+                target.remove(key);
+            } else {
+                merge(target.entry(key).or_insert(Value::Null), value);
+            }
+        }
+    }
+}

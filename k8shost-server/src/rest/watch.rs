@@ -1,0 +1,113 @@
+//! A watch as a stream of JSON lines.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use futures::stream;
+use http::{HeaderValue, Response, StatusCode};
+use http_body::Frame;
+use http_body_util::StreamBody;
+use k8shost_types::Error;
+use serde_json::json;
+use tokio::time::Instant;
+use tonic::body::Body;
+
+use super::{Inner, answer, status};
+use crate::{
+    metrics::Held,
+    registry::{
+        json::at_revision,
+        watch::{Version, Watch, WatchItem},
+    },
+};
+
+/// How long a watch lasts that does not say: Kubernetes takes 30 minutes or more.
+const USUAL: Duration = Duration::from_secs(45 * 60);
+
+/// The annotation of the bookmark that ends the initial events.
+const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
+
+struct Stream {
+    inner: Arc<Inner>,
+    watch: Watch,
+    until: Instant,
+    _held: Held,
+}
+
+/// Answers with the events of a watch until its time is over, the server stops, or it fails: then the
+/// last event is an ERROR.
+pub(super) fn answer(inner: Arc<Inner>, watch: Watch, timeout: Option<Duration>) -> Response<Body> {
+    let stream = Stream {
+        until: Instant::now() + timeout.unwrap_or(USUAL),
+        _held: Held::new(&inner.metrics.watches),
+        inner,
+        watch,
+    };
+    let body = StreamBody::new(stream::unfold(Some(stream), Stream::step));
+    let json = HeaderValue::from_static("application/json");
+    answer::stream(StatusCode::OK, json, body)
+}
+
+impl Stream {
+    async fn step(
+        stream: Option<Self>,
+    ) -> Option<(Result<Frame<Bytes>, Infallible>, Option<Self>)> {
+        let mut stream = stream?;
+        let shutdown = stream.inner.shutdown.clone();
+        let item = tokio::select! {
+            biased;
+            () = shutdown.wait() => return None,
+            item = stream.watch.next() => item,
+            () = tokio::time::sleep_until(stream.until) => return None,
+        };
+        match item.and_then(|item| stream.line(&item)) {
+            Ok(line) => {
+                stream.inner.metrics.watch_events.inc();
+                Some((Ok(Frame::data(line)), Some(stream)))
+            }
+            Err(error) => {
+                let status = status::status(&error).to_string();
+                Some((Ok(Frame::data(line("ERROR", status.as_bytes()))), None))
+            }
+        }
+    }
+
+    fn line(&self, item: &WatchItem) -> Result<Bytes, Error> {
+        let (event, version) = match item {
+            WatchItem::Added(version) => ("ADDED", version),
+            WatchItem::Modified(version) => ("MODIFIED", version),
+            WatchItem::Deleted(version) => ("DELETED", version),
+            WatchItem::Bookmark {
+                revision,
+                initial_end,
+            } => {
+                let rules = self.watch.kind().rules;
+                let mut object = json!({
+                    "kind": rules.kind,
+                    "apiVersion": rules.api_version,
+                    "metadata": {"resourceVersion": revision.to_string()},
+                });
+                if *initial_end {
+                    object["metadata"]["annotations"] = json!({INITIAL_EVENTS_END: "true"});
+                }
+                return Ok(line("BOOKMARK", object.to_string().as_bytes()));
+            }
+        };
+        Ok(match version {
+            Version::Stored(object) | Version::Shared(_, object) => line(event, &object.value),
+            Version::Former(change, object) => {
+                line(event, &at_revision(&object.value, change.revision)?)
+            }
+        })
+    }
+}
+
+fn line(event: &str, object: &[u8]) -> Bytes {
+    let mut line = BytesMut::with_capacity(object.len() + 32);
+    line.put_slice(b"{\"type\":\"");
+    line.put_slice(event.as_bytes());
+    line.put_slice(b"\",\"object\":");
+    line.put_slice(object);
+    line.put_slice(b"}\n");
+    line.freeze()
+}
