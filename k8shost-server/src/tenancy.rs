@@ -77,6 +77,7 @@ const RULES: Strategy = Strategy {
     admit_update: |_, _| Ok(()),
     selectable: &[],
     fields: no_fields,
+    ..Strategy::BASE
 };
 
 fn no_faults(_: &Value, _: &Value) -> Vec<FieldError> {

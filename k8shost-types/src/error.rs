@@ -217,6 +217,15 @@ impl Error {
     /// An object breaks rules of its kind: `Pod "x" is invalid: spec.containers: Required value`.
     /// A rule that is broken twice in the same words is named once.
     pub fn invalid(kind: &str, name: &str, fields: Vec<FieldError>) -> Self {
+        Self::invalid_in("", kind, name, fields)
+    }
+
+    /// The same of a kind of any group: `Deployment.apps "x" is invalid: …`.
+    pub fn invalid_in(group: &str, kind: &str, name: &str, fields: Vec<FieldError>) -> Self {
+        let shown = match group {
+            "" => kind.to_owned(),
+            group => format!("{kind}.{group}"),
+        };
         let lines: Vec<String> = fields.iter().map(ToString::to_string).collect();
         let mut seen = Seen::new();
         let lines: Vec<&str> = lines
@@ -226,11 +235,11 @@ impl Error {
             .collect();
         let name_quoted = quote(name);
         let message = match lines.as_slice() {
-            [] => format!("{kind} {name_quoted} is invalid"),
-            [line] => format!("{kind} {name_quoted} is invalid: {line}"),
-            lines => format!("{kind} {name_quoted} is invalid: [{}]", lines.join(", ")),
+            [] => format!("{shown} {name_quoted} is invalid"),
+            [line] => format!("{shown} {name_quoted} is invalid: {line}"),
+            lines => format!("{shown} {name_quoted} is invalid: [{}]", lines.join(", ")),
         };
-        let mut error = Self::new(Reason::Invalid, message).about("", kind, name);
+        let mut error = Self::new(Reason::Invalid, message).about(group, kind, name);
         error.fields = fields;
         error
     }

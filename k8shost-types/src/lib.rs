@@ -4,9 +4,12 @@
 //! judges them.
 
 pub mod addresses;
+mod base64;
+pub mod core_v1;
 pub mod error;
 pub mod field;
 mod json;
+pub mod kinds;
 pub mod meta;
 pub mod names;
 pub mod namespace;
@@ -14,6 +17,7 @@ mod net;
 pub mod node;
 pub mod pod;
 pub mod quantity;
+mod rules;
 mod seen;
 pub mod selector;
 pub mod service;

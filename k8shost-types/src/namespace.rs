@@ -36,6 +36,8 @@ pub const STRATEGY: Strategy = Strategy {
     canonicalize: label_with_name,
     selectable: &["metadata.name", "status.phase"],
     fields,
+    has_status: true,
+    ..Strategy::BASE
 };
 
 /// The label with its name, and a phase.

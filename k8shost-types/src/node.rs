@@ -40,6 +40,8 @@ pub const STRATEGY: Strategy = Strategy {
     canonicalize: |_| {},
     selectable: &["metadata.name", "spec.unschedulable"],
     fields,
+    has_status: true,
+    ..Strategy::BASE
 };
 
 static NOTHING: Value = Value::Null;

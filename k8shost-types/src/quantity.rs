@@ -129,6 +129,15 @@ impl Quantity {
         i64::try_from(whole).unwrap_or(if whole < 0 { i64::MIN } else { i64::MAX })
     }
 
+    /// The number in thousandths, rounded away from zero, at most what an i64 holds.
+    pub fn milli_value(&self) -> i64 {
+        let thousand = Self {
+            scale: self.scale - MILLI,
+            ..*self
+        };
+        thousand.value()
+    }
+
     /// A whole number of times the unit, which is a positive integer.
     pub fn is_multiple_of(&self, unit: Self) -> bool {
         let Some(unit_value) = unit.integer().filter(|value| *value > 0) else {

@@ -9,6 +9,7 @@ use crate::{
     field::quote,
     json, meta,
     names::{self, NameRule},
+    rules,
 };
 
 /// The fields of an object that a field selector may ask for, besides metadata.name and
@@ -52,9 +53,54 @@ pub struct Strategy {
     pub selectable: &'static [&'static str],
     /// The values of those fields, metadata.name and metadata.namespace left out.
     pub fields: for<'a> fn(&'a Value) -> Fields<'a>,
+    /// Whether there is a subresource `status`, to which alone the status is written.
+    pub has_status: bool,
+    /// Whether an update of an object that is not there makes it.
+    pub create_on_update: bool,
+    /// Whether an update may leave out the resourceVersion, and so overwrite what it did not see.
+    pub unconditional_update: bool,
 }
 
 impl Strategy {
+    /// A row to start from: a namespaced kind without a status and without rules beyond those for
+    /// metadata, which are those of [`names::subdomain_rule`].
+    pub const BASE: Self = Self {
+        kind: "",
+        api_version: "v1",
+        resource: "",
+        namespaced: true,
+        name_rule: names::subdomain_rule,
+        default: |_| {},
+        admit_create: |_| Ok(()),
+        admit_update: |_, _| Ok(()),
+        prepare_create: |_| {},
+        validate_create: |object| rules::metadata(object, true, names::subdomain_rule),
+        prepare_update: |_, _| {},
+        validate_update: rules::metadata_update,
+        prepare_status_update: |_, _| {},
+        validate_status_update: rules::metadata_update,
+        canonicalize: |_| {},
+        selectable: &["metadata.name", "metadata.namespace"],
+        fields: |_| Vec::new(),
+        has_status: false,
+        create_on_update: false,
+        unconditional_update: true,
+    };
+
+    /// The API group: `apps`, and "" for core.
+    pub fn group(&self) -> &'static str {
+        self.api_version
+            .split_once('/')
+            .map_or("", |(group, _)| group)
+    }
+
+    /// The version within the group: `v1`.
+    pub fn version(&self) -> &'static str {
+        self.api_version
+            .split_once('/')
+            .map_or(self.api_version, |(_, version)| version)
+    }
+
     /// Makes a new object of what the caller sent: defaults, admission, what the server sets, a uid,
     /// a name of its generateName, and all rules. `suffix` is five random letters (see
     /// [`meta::name_suffix`]).
@@ -135,7 +181,14 @@ impl Strategy {
             .iter()
             .find(|error| error.kind == FieldErrorKind::TypeInvalid);
         let Some(unreadable) = unreadable else {
-            return Err(Error::invalid(self.kind, meta::name(object), errors));
+            // Events are of the core group to their rules, whichever version was asked for.
+            let group = if self.kind == "Event" {
+                ""
+            } else {
+                self.group()
+            };
+            let name = meta::name(object);
+            return Err(Error::invalid_in(group, self.kind, name, errors));
         };
         // Kubernetes' decoder would have refused it, naming no field.
         let detail = unreadable
@@ -146,7 +199,7 @@ impl Strategy {
         let message = format!(
             "{} in version {} cannot be handled as a {}: {detail}",
             self.kind,
-            quote(self.api_version),
+            quote(self.version()),
             self.kind
         );
         let mut error = Error::bad_request(message);

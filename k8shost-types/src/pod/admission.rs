@@ -103,7 +103,7 @@ fn tolerate_failing_nodes(pod: &mut Value) {
 }
 
 /// Takes out the fields of features that Kubernetes 1.35 has off.
-pub(super) fn drop_disabled(pod: &mut Value) {
+pub(crate) fn drop_disabled(pod: &mut Value) {
     if let Some(spec) = get_mut(pod, "spec") {
         tree::remove(spec, "workloadRef");
         for volume in list_mut(spec, "volumes") {

@@ -10,7 +10,7 @@ use crate::{
     meta, names,
 };
 
-const MODES: [&str; 4] = [
+pub(crate) const MODES: [&str; 4] = [
     "ReadOnlyMany",
     "ReadWriteMany",
     "ReadWriteOnce",
@@ -65,7 +65,7 @@ fn validate_template_metadata(template: &Value, path: &Path<'_>, errors: &mut Ve
     }
 }
 
-fn validate_spec(spec: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+pub(crate) fn validate_spec(spec: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     let modes = list(spec, "accessModes");
     let modes_path = path.child("accessModes");
     if modes.is_empty() {

@@ -239,7 +239,7 @@ fn validate_common(
 }
 
 /// A field that must be set, to one of some values.
-pub(super) fn required_choice(
+pub(crate) fn required_choice(
     value: &Value,
     field: &str,
     choices: &[&str],

@@ -25,7 +25,7 @@ pub fn default(pod: &mut Value) {
 }
 
 /// Sets a field that is absent, null or an empty string.
-fn fill(value: &mut Value, field: &str, default: impl Into<Value>) {
+pub(crate) fn fill(value: &mut Value, field: &str, default: impl Into<Value>) {
     let unset = match get(value, field) {
         None => true,
         Some(Value::String(text)) => text.is_empty(),
@@ -37,14 +37,14 @@ fn fill(value: &mut Value, field: &str, default: impl Into<Value>) {
 }
 
 /// Sets a field that is absent or null.
-fn fill_absent(value: &mut Value, field: &str, default: impl Into<Value>) {
+pub(crate) fn fill_absent(value: &mut Value, field: &str, default: impl Into<Value>) {
     if get(value, field).is_none() {
         tree::set(value, field, default);
     }
 }
 
 /// Sets a number that is absent or 0.
-fn fill_zero(value: &mut Value, field: &str, default: i64) {
+pub(crate) fn fill_zero(value: &mut Value, field: &str, default: i64) {
     if int(value, field).unwrap_or_default() == 0 {
         tree::set(value, field, default);
     }
@@ -67,15 +67,36 @@ fn spec_defaults(spec: &mut Value) {
             requests_from_limits(container);
         }
     }
+    shared_defaults(spec);
+    if get(spec, "resources").is_some() {
+        super::total::default_pod_level(spec);
+    }
+    fill_absent(spec, "enableServiceLinks", true);
+    if let Some(resources) = get_mut(spec, "resources") {
+        resource_defaults(resources);
+    }
+}
+
+/// The defaults of a pod template, which are fewer than a pod's: what is worked out of other fields,
+/// as requests are of limits, is left to the pods made of it.
+pub(crate) fn template(template: &mut Value) {
+    ensure_object(template, "metadata");
+    drop_init_container_annotations(template);
+    if let Some(spec) = ensure_object(template, "spec") {
+        shared_defaults(spec);
+        if let Some(resources) = get_mut(spec, "resources") {
+            resource_defaults(resources);
+        }
+    }
+}
+
+/// What pods and templates have in common.
+fn shared_defaults(spec: &mut Value) {
     for field in CONTAINERS {
         for container in list_mut(spec, field) {
             container_defaults(container);
         }
     }
-    if get(spec, "resources").is_some() {
-        super::total::default_pod_level(spec);
-    }
-    fill_absent(spec, "enableServiceLinks", true);
     if flag(spec, "hostNetwork") {
         for field in ["containers", "initContainers"] {
             for container in list_mut(spec, field) {
@@ -101,9 +122,6 @@ fn spec_defaults(spec: &mut Value) {
         volume_defaults(volume);
     }
     quantities(spec, "overhead");
-    if let Some(resources) = get_mut(spec, "resources") {
-        resource_defaults(resources);
-    }
 }
 
 /// serviceAccount is the old name of serviceAccountName, and follows it.
@@ -173,7 +191,7 @@ fn one_quantity(quantity: &mut Value) {
     }
 }
 
-fn resource_defaults(resources: &mut Value) {
+pub(crate) fn resource_defaults(resources: &mut Value) {
     quantities(resources, "limits");
     quantities(resources, "requests");
 }
@@ -253,7 +271,7 @@ fn resource_field_defaults(source: &mut Value) {
 }
 
 /// As [`one_quantity`], of quantities that are not rounded.
-fn exact_quantity(value: &mut Value) {
+pub(crate) fn exact_quantity(value: &mut Value) {
     let text = match value {
         Value::String(text) => text.clone(),
         Value::Number(number) => number.to_string(),
@@ -283,39 +301,44 @@ fn volume_defaults(volume: &mut Value) {
         return;
     }
     for (kind, source) in fields.iter_mut() {
-        match kind.as_str() {
-            "hostPath" => fill_absent(source, "type", ""),
-            "secret" | "configMap" => fill_absent(source, "defaultMode", 0o644),
-            "downwardAPI" => {
-                fill_absent(source, "defaultMode", 0o644);
-                downward_items_defaults(source);
-            }
-            "projected" => projected_defaults(source),
-            "emptyDir" => {
-                if let Some(limit) = get_mut(source, "sizeLimit") {
-                    exact_quantity(limit);
-                }
-            }
-            "iscsi" => fill(source, "iscsiInterface", "default"),
-            "rbd" => {
-                fill(source, "pool", "rbd");
-                fill(source, "user", "admin");
-                fill(source, "keyring", "/etc/ceph/keyring");
-            }
-            "azureDisk" => {
-                fill_absent(source, "cachingMode", "ReadWrite");
-                fill_absent(source, "fsType", "ext4");
-                fill_absent(source, "readOnly", false);
-                fill_absent(source, "kind", "Shared");
-            }
-            "scaleIO" => {
-                fill(source, "storageMode", "ThinProvisioned");
-                fill(source, "fsType", "xfs");
-            }
-            "ephemeral" => claim_template_defaults(source),
-            "image" => fill_pull_policy(source, "pullPolicy", "reference"),
-            _ => {}
+        source_defaults(kind, source);
+    }
+}
+
+/// The defaults of what a volume is made of, in a pod or in a PersistentVolume.
+pub(crate) fn source_defaults(kind: &str, source: &mut Value) {
+    match kind {
+        "hostPath" => fill_absent(source, "type", ""),
+        "secret" | "configMap" => fill_absent(source, "defaultMode", 0o644),
+        "downwardAPI" => {
+            fill_absent(source, "defaultMode", 0o644);
+            downward_items_defaults(source);
         }
+        "projected" => projected_defaults(source),
+        "emptyDir" => {
+            if let Some(limit) = get_mut(source, "sizeLimit") {
+                exact_quantity(limit);
+            }
+        }
+        "iscsi" => fill(source, "iscsiInterface", "default"),
+        "rbd" => {
+            fill(source, "pool", "rbd");
+            fill(source, "user", "admin");
+            fill(source, "keyring", "/etc/ceph/keyring");
+        }
+        "azureDisk" => {
+            fill_absent(source, "cachingMode", "ReadWrite");
+            fill_absent(source, "fsType", "ext4");
+            fill_absent(source, "readOnly", false);
+            fill_absent(source, "kind", "Shared");
+        }
+        "scaleIO" => {
+            fill(source, "storageMode", "ThinProvisioned");
+            fill(source, "fsType", "xfs");
+        }
+        "ephemeral" => claim_template_defaults(source),
+        "image" => fill_pull_policy(source, "pullPolicy", "reference"),
+        _ => {}
     }
 }
 

@@ -16,6 +16,7 @@ mod security;
 mod sources;
 mod status;
 mod storage;
+mod template;
 mod total;
 mod update;
 mod validate;
@@ -26,14 +27,31 @@ use std::{borrow::Cow, time::SystemTime};
 
 use serde_json::{Value, json};
 
+pub(crate) use admission::drop_disabled;
 pub use admission::{admit_create, admit_update};
-pub(crate) use containers::PROTOCOLS;
+pub(crate) use claim::{MODES as ACCESS_MODES, validate_spec as validate_claim_spec};
+pub(crate) use containers::{PROTOCOLS, required_choice};
 pub use defaults::default;
-pub(crate) use defaults::quantities;
+pub(crate) use defaults::{
+    exact_quantity, fill, fill_absent, fill_zero, quantities, resource_defaults,
+    source_defaults as volume_source_defaults, template as template_defaults,
+};
 pub(crate) use probes::{validate_port, validate_port_number};
-pub(crate) use resources::validate_amount;
-pub(crate) use scheduling::validate_taint_effect;
+pub(crate) use resources::{
+    is_extended, is_huge_page, is_integer_resource, is_native, is_overcommit_allowed, is_standard,
+    read as read_quantity, validate_amount, validate_container_name, validate_name,
+    validate_overhead, validate_readable,
+};
+pub(crate) use scheduling::{
+    faults, strings, validate_label_selector, validate_node_selector, validate_taint_effect,
+    validate_tolerations,
+};
+pub(crate) use security::validate_no_backsteps;
+pub(crate) use sources::{Check as SourceCheck, SOURCES, range, require};
 pub use status::{prepare_status_update, validate_status_update};
+pub(crate) use template::{
+    validate_controlled_template, validate_template, validate_template_labels,
+};
 pub use total::qos_class;
 pub use update::{
     prepare_ephemeral_containers_update, validate_ephemeral_containers_update, validate_update,
@@ -80,6 +98,8 @@ pub const STRATEGY: Strategy = Strategy {
         "status.nominatedNodeName",
     ],
     fields,
+    has_status: true,
+    ..Strategy::BASE
 };
 
 static NOTHING: Value = Value::Null;

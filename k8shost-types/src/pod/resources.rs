@@ -15,30 +15,30 @@ use crate::{
 
 pub(super) const HUGE_PAGES: &str = "hugepages-";
 
-pub(super) fn read(value: &Value) -> Option<Quantity> {
+pub(crate) fn read(value: &Value) -> Option<Quantity> {
     value.as_str()?.parse().ok()
 }
 
-pub(super) fn is_huge_page(name: &str) -> bool {
+pub(crate) fn is_huge_page(name: &str) -> bool {
     name.starts_with(HUGE_PAGES)
 }
 
-fn is_native(name: &str) -> bool {
+pub(crate) fn is_native(name: &str) -> bool {
     !name.contains('/') || name.contains("kubernetes.io/")
 }
 
-pub(super) fn is_overcommit_allowed(name: &str) -> bool {
+pub(crate) fn is_overcommit_allowed(name: &str) -> bool {
     is_native(name) && !is_huge_page(name)
 }
 
 /// A resource of another domain than Kubernetes' own, whose name has room for a quota's prefix.
-fn is_extended(name: &str) -> bool {
+pub(crate) fn is_extended(name: &str) -> bool {
     !is_native(name)
         && !name.starts_with("requests.")
         && names::qualified_name(&format!("requests.{name}")).is_empty()
 }
 
-fn is_standard(name: &str) -> bool {
+pub(crate) fn is_standard(name: &str) -> bool {
     matches!(
         name,
         "cpu"
@@ -65,7 +65,7 @@ fn is_standard(name: &str) -> bool {
         || name.starts_with("requests.hugepages-")
 }
 
-fn is_integer_resource(name: &str) -> bool {
+pub(crate) fn is_integer_resource(name: &str) -> bool {
     matches!(
         name,
         "pods"
@@ -81,7 +81,7 @@ fn is_integer_resource(name: &str) -> bool {
 }
 
 /// Refuses what is no quantity.
-pub(super) fn validate_readable(
+pub(crate) fn validate_readable(
     value: &Value,
     path: &Path<'_>,
     errors: &mut Vec<FieldError>,
@@ -119,7 +119,7 @@ pub(crate) fn validate_amount(
     Some(quantity)
 }
 
-pub(super) fn validate_name(name: &str, path: &Path<'_>, errors: &mut Vec<FieldError>) -> bool {
+pub(crate) fn validate_name(name: &str, path: &Path<'_>, errors: &mut Vec<FieldError>) -> bool {
     let faults = names::qualified_name(name);
     for fault in &faults {
         errors.push(FieldError::invalid(path, name, fault));
@@ -138,7 +138,7 @@ pub(super) fn validate_name(name: &str, path: &Path<'_>, errors: &mut Vec<FieldE
     true
 }
 
-fn validate_container_name(name: &str, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+pub(crate) fn validate_container_name(name: &str, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     if matches!(name, "cpu" | "memory" | "ephemeral-storage") {
         return;
     }
@@ -175,7 +175,7 @@ pub(super) fn validate(
 }
 
 /// The rules for spec.overhead: those for limits.
-pub(super) fn validate_overhead(
+pub(crate) fn validate_overhead(
     overhead: &Map<String, Value>,
     path: &Path<'_>,
     errors: &mut Vec<FieldError>,

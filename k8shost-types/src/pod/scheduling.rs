@@ -16,18 +16,18 @@ use crate::{
 const NOT_AN_OPERATOR: &str = "not a valid selector operator";
 
 /// Adds an Invalid for each fault of a value.
-pub(super) fn faults(faults: Faults, value: &str, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+pub(crate) fn faults(faults: Faults, value: &str, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     for fault in faults {
         errors.push(FieldError::invalid(path, value, &fault));
     }
 }
 
-fn strings<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = &'a str> {
+pub(crate) fn strings<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = &'a str> {
     list(value, field).iter().filter_map(Value::as_str)
 }
 
 /// The rules for a LabelSelector in an object.
-pub(super) fn validate_label_selector(
+pub(crate) fn validate_label_selector(
     selector: &Value,
     path: &Path<'_>,
     errors: &mut Vec<FieldError>,
@@ -125,7 +125,11 @@ fn validate_weight(term: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) 
     }
 }
 
-fn validate_node_selector(selector: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+pub(crate) fn validate_node_selector(
+    selector: &Value,
+    path: &Path<'_>,
+    errors: &mut Vec<FieldError>,
+) {
     let path = path.child("nodeSelectorTerms");
     let terms = list(selector, "nodeSelectorTerms");
     if terms.is_empty() {
@@ -293,7 +297,7 @@ pub(crate) fn validate_taint_effect(effect: &str, path: &Path<'_>, errors: &mut 
 }
 
 /// The rules for tolerations.
-pub(super) fn validate_tolerations(
+pub(crate) fn validate_tolerations(
     tolerations: &[Value],
     path: &Path<'_>,
     errors: &mut Vec<FieldError>,

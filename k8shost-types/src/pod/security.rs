@@ -179,7 +179,7 @@ pub(super) fn validate_descending(target: &str, path: &Path<'_>, errors: &mut Ve
 }
 
 /// A path without `..`.
-pub(super) fn validate_no_backsteps(target: &str, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+pub(crate) fn validate_no_backsteps(target: &str, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     if target.split('/').any(|part| part == "..") {
         errors.push(FieldError::invalid(path, target, "must not contain '..'"));
     }

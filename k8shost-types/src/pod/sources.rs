@@ -17,11 +17,11 @@ use crate::{
     names,
 };
 
-pub(super) type Check = fn(&Value, &Path<'_>, &mut Vec<FieldError>);
+pub(crate) type Check = fn(&Value, &Path<'_>, &mut Vec<FieldError>);
 
 /// The sources in the order in which they are looked at: the field, the name by which a second
 /// source is refused, the name in the paths of its own fields, and its rules.
-pub(super) const SOURCES: [(&str, &str, &str, Check); 30] = [
+pub(crate) const SOURCES: [(&str, &str, &str, Check); 30] = [
     ("emptyDir", "emptyDir", "emptyDir", empty_dir),
     ("hostPath", "hostPath", "hostPath", host_path),
     ("gitRepo", "gitRepo", "gitRepo", git_repo),
@@ -86,13 +86,13 @@ pub(super) const SOURCES: [(&str, &str, &str, Check); 30] = [
 ];
 
 /// A field that must be set.
-pub(super) fn require(value: &Value, field: &str, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+pub(crate) fn require(value: &Value, field: &str, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     if text(value, field).is_empty() {
         errors.push(FieldError::required(&path.child(field), ""));
     }
 }
 
-pub(super) fn range(
+pub(crate) fn range(
     value: &Value,
     field: &str,
     (least, most): (i64, i64),

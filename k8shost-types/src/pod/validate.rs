@@ -68,9 +68,22 @@ pub(super) fn validate_annotations(pod: &Value, errors: &mut Vec<FieldError>) {
     let Some(annotations) = get(meta::metadata(pod), "annotations") else {
         return;
     };
-    let spec = spec_of(pod);
     let path = Path::new("metadata");
-    let path = path.child("annotations");
+    validate_pod_annotations(
+        annotations,
+        spec_of(pod),
+        &path.child("annotations"),
+        errors,
+    );
+}
+
+/// The same, of a pod's annotations or a template's.
+pub(super) fn validate_pod_annotations(
+    annotations: &Value,
+    spec: &Value,
+    path: &Path<'_>,
+    errors: &mut Vec<FieldError>,
+) {
     if let Some(Value::String(value)) = get(annotations, MIRROR)
         && text(spec, "nodeName").is_empty()
     {
@@ -91,7 +104,7 @@ pub(super) fn validate_annotations(pod: &Value, errors: &mut Vec<FieldError>) {
             ));
         }
     }
-    profiles::validate_annotations(annotations, spec, &path, errors);
+    profiles::validate_annotations(annotations, spec, path, errors);
 }
 
 fn validate_no_tokens(spec: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
@@ -114,7 +127,12 @@ fn validate_no_tokens(spec: &Value, path: &Path<'_>, errors: &mut Vec<FieldError
     }
 }
 
-fn validate_spec(pod: &Value, spec: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+pub(super) fn validate_spec(
+    pod: &Value,
+    spec: &Value,
+    path: &Path<'_>,
+    errors: &mut Vec<FieldError>,
+) {
     let grace = int(spec, "terminationGracePeriodSeconds");
     if grace.is_none() {
         errors.push(FieldError::required(

@@ -129,7 +129,7 @@ pub(crate) fn family_of(ip: &str) -> &'static str {
 }
 
 /// An address to which packets from outside may go.
-pub(super) fn validate_external_ip(text: &str, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+pub(crate) fn validate_external_ip(text: &str, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     let Some(ip) = parse_ip(text) else {
         return;
     };

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use serde_json::{Value, json};
 
-pub(crate) use ips::{family_of, validate_cluster_ips};
+pub(crate) use ips::{family_of, validate_cluster_ips, validate_external_ip};
 pub use update::{validate_status_update, validate_update};
 pub use validate::validate_create;
 
@@ -42,6 +42,8 @@ pub const STRATEGY: Strategy = Strategy {
         "spec.type",
     ],
     fields,
+    has_status: true,
+    ..Strategy::BASE
 };
 
 const CLIENT_IP_TIMEOUT: i64 = 10800;

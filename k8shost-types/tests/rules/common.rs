@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use k8shost_types::{Error, Strategy, namespace, node, pod, service};
+use k8shost_types::{Error, Strategy, kinds, namespace, node, pod, service};
 use serde_json::{Value, json};
 
 pub(crate) const UID: &str = "5f0e2a54-3c0c-4f2e-9a53-6f4a1a8f2d10";
@@ -57,6 +57,58 @@ pub(crate) fn merge(target: &mut Value, fields: Value) {
         } else {
             target.insert(field, value);
         }
+    }
+}
+
+/// The row of a kind in the table.
+pub(crate) fn row(api_version: &str, resource: &str) -> &'static Strategy {
+    kinds::find(api_version, resource).unwrap_or_else(|| panic!("no row of {resource}"))
+}
+
+/// A manifest named x, in the namespace w where its kind has one.
+pub(crate) fn named(row: &Strategy, mut object: Value) -> Value {
+    object["metadata"]["name"] = json!("x");
+    if row.namespaced {
+        object["metadata"]["namespace"] = json!("w");
+    }
+    object
+}
+
+/// What a create of [`named`] answers, but for what is the same for all: kind, name and times.
+pub(crate) fn made(row: &Strategy, object: Value) -> Value {
+    let mut object = match create(row, named(row, object)) {
+        Ok(object) => object,
+        Err(error) => panic!("{}: {error}", row.kind),
+    };
+    object.as_object_mut().map(|fields| {
+        fields.remove("kind");
+        fields.remove("apiVersion")
+    });
+    for field in ["name", "namespace", "uid", "creationTimestamp"] {
+        object["metadata"]
+            .as_object_mut()
+            .map(|fields| fields.remove(field));
+    }
+    object
+}
+
+/// The message of a create of [`named`] that is refused.
+pub(crate) fn refused(row: &Strategy, object: Value) -> String {
+    match create(row, named(row, object)) {
+        Ok(object) => panic!("accepted: {object}"),
+        Err(error) => error.message,
+    }
+}
+
+/// The message of an update that is refused.
+pub(crate) fn update_refused(
+    row: &Strategy,
+    old: &Value,
+    change: impl FnOnce(&mut Value),
+) -> String {
+    match update(row, old, change) {
+        Ok(object) => panic!("accepted: {object}"),
+        Err(error) => error.message,
     }
 }
 

@@ -3,6 +3,7 @@
 mod addresses;
 mod common;
 mod containers;
+mod core;
 mod defaults;
 mod names;
 mod namespaces;
@@ -10,6 +11,7 @@ mod nodes;
 mod pods;
 mod quantities;
 mod robust;
+mod samples;
 mod selectors;
 mod services;
 mod updates;

@@ -1,0 +1,24 @@
+//! The table of Kubernetes' kinds: one row for each.
+
+use crate::{core_v1, namespace, node, pod, service, strategy::Strategy};
+
+/// The rows by group.
+pub static GROUPS: &[&[&Strategy]] = &[
+    &[
+        &pod::STRATEGY,
+        &service::STRATEGY,
+        &node::STRATEGY,
+        &namespace::STRATEGY,
+    ],
+    core_v1::ALL,
+];
+
+/// All rows.
+pub fn all() -> impl Iterator<Item = &'static Strategy> {
+    GROUPS.iter().copied().flatten().copied()
+}
+
+/// The row of a resource: `find("apps/v1", "deployments")`.
+pub fn find(api_version: &str, resource: &str) -> Option<&'static Strategy> {
+    all().find(|row| row.api_version == api_version && row.resource == resource)
+}

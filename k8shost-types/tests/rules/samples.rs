@@ -1,0 +1,89 @@
+//! A valid object of each kind, as short as it can be sent.
+
+use k8shost_types::{Strategy, kinds};
+use serde_json::{Value, json};
+
+use crate::common::{row, stored};
+
+/// Objects of each kind, made.
+pub(crate) fn samples() -> Vec<(&'static Strategy, Value)> {
+    let samples: Vec<_> = sent()
+        .into_iter()
+        .map(|(api_version, resource, mut object)| {
+            let row = row(api_version, resource);
+            object["metadata"]["name"] = json!("x");
+            if row.namespaced {
+                object["metadata"]["namespace"] = json!("w");
+            }
+            (row, stored(row, object))
+        })
+        .collect();
+    for row in kinds::all() {
+        let many = ["pods", "services", "nodes", "namespaces"];
+        let here = samples.iter().any(|(other, _)| std::ptr::eq(*other, row));
+        assert!(
+            here || many.contains(&row.resource),
+            "{} has no sample",
+            row.kind
+        );
+    }
+    samples
+}
+
+pub(crate) fn template() -> Value {
+    json!({"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}})
+}
+
+fn sent() -> Vec<(&'static str, &'static str, Value)> {
+    let core = [
+        (
+            "configmaps",
+            json!({"data": {"k": "v"}, "binaryData": {"b": "Yg=="}}),
+        ),
+        (
+            "secrets",
+            json!({"stringData": {"a": "b"}, "data": {"c": "ZA=="}}),
+        ),
+        (
+            "serviceaccounts",
+            json!({"secrets": [{"name": "s", "kind": "Secret"}]}),
+        ),
+        (
+            "endpoints",
+            json!({"subsets": [{"addresses": [{"ip": "1.2.3.4"}], "ports": [{"port": 80}]}]}),
+        ),
+        (
+            "limitranges",
+            json!({"spec": {"limits": [{"type": "Container", "default": {"cpu": "500m"}, "max": {"cpu": "1"}, "min": {"cpu": "1m"}, "maxLimitRequestRatio": {"cpu": "2"}}]}}),
+        ),
+        (
+            "resourcequotas",
+            json!({"spec": {"hard": {"pods": "5"}, "scopes": ["BestEffort"], "scopeSelector": {"matchExpressions": [{"scopeName": "PriorityClass", "operator": "In", "values": ["a"]}]}}}),
+        ),
+        (
+            "persistentvolumeclaims",
+            json!({"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}),
+        ),
+        (
+            "persistentvolumes",
+            json!({"spec": {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": "/x"}, "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [{"key": "k", "operator": "Exists"}]}]}}}}),
+        ),
+        (
+            "events",
+            json!({"involvedObject": {"kind": "Pod", "name": "p", "namespace": "w"}, "reason": "R", "message": "m", "type": "Normal"}),
+        ),
+        ("podtemplates", json!({"template": template()})),
+        (
+            "replicationcontrollers",
+            json!({"spec": {"template": template()}}),
+        ),
+    ];
+    let mut sent: Vec<_> = core
+        .into_iter()
+        .map(|(resource, object)| ("v1", resource, object))
+        .collect();
+    sent.extend([
+        ("events.k8s.io/v1", "events", json!({"eventTime": "2026-01-02T03:04:05.000000Z", "reportingController": "c", "reportingInstance": "i", "action": "a", "reason": "r", "type": "Normal", "regarding": {"kind": "Pod", "name": "p", "namespace": "w"}, "series": {"count": 2, "lastObservedTime": "2026-01-02T03:04:05.000000Z"}})),
+    ]);
+    sent
+}
