@@ -7,6 +7,7 @@ mod client;
 pub mod history;
 mod objects;
 mod random;
+mod rest;
 mod server;
 mod wire;
 
@@ -20,6 +21,7 @@ pub use objects::{
     service, text,
 };
 pub use random::Random;
+pub use rest::{Lines, Rest};
 pub use server::{Output, Server, binary, run};
 pub use wire::{Answer, frame, http1, http2};
 

@@ -5,6 +5,9 @@ use k8shost_store::log::Revision;
 use k8shost_types::{Error, Reason};
 use serde_json::Value;
 
+/// What says of what type an object is.
+const TYPE: [&str; 2] = ["kind", "apiVersion"];
+
 /// A serialized object with a hole where its `metadata.resourceVersion` goes: the revision is known
 /// only when the object is committed, and then only the number is left to write.
 #[derive(Clone, Debug)]
@@ -14,12 +17,20 @@ pub(crate) struct Template {
 }
 
 impl Template {
-    /// Serializes an object; a resourceVersion in it is left out. Keys come in alphabetical order.
+    /// Serializes an object; a resourceVersion in it is left out. kind and apiVersion come first, which
+    /// the items of a list go without; the other keys are in alphabetical order.
     pub(crate) fn new(object: &Value) -> Self {
         let mut bytes = Vec::with_capacity(2048);
         let mut hole = 0;
         bytes.push(b'{');
-        for (key, value) in object.as_object().into_iter().flatten() {
+        for key in TYPE {
+            if let Some(value) = object.get(key) {
+                field(&mut bytes, key);
+                write(&mut bytes, value);
+            }
+        }
+        let fields = object.as_object().into_iter().flatten();
+        for (key, value) in fields.filter(|(key, _)| !TYPE.contains(&key.as_str())) {
             field(&mut bytes, key);
             match value {
                 Value::Object(metadata) if key == "metadata" => {

@@ -1,8 +1,10 @@
 //! The table of kinds. A kind is a row: its rules, and what of it needs the state or the time. All
 //! verbs are written once, in the rest of the registry, for every row.
 
+use std::{collections::HashMap, sync::LazyLock};
+
 use k8shost_store::log::State;
-use k8shost_types::{Error, Strategy, addresses, namespace, node, pod, service};
+use k8shost_types::{Error, Strategy, addresses, kinds, namespace, node, pod, service};
 use serde_json::Value;
 
 use super::{Context, delete, network};
@@ -101,23 +103,13 @@ impl Kind {
 
     /// The row of a resource of the API, if it is served.
     pub(crate) fn served(group: &str, version: &str, resource: &str) -> Option<&'static Kind> {
-        let mut kinds = KINDS.iter();
-        let found = kinds.find(|kind| {
-            let of = kind.rules.api_version;
-            let of = of.rsplit_once('/').map_or(of, |(_, version)| version);
-            kind.resource() == resource && kind.group == group && of == version
-        });
-        found.copied()
+        let kind = TABLE.get(resource_of(resource, group).as_str()).copied();
+        kind.filter(|kind| kind.rules.version() == version)
     }
 
     /// The row that a stored key belongs to.
     pub(crate) fn of_key(key: &str) -> Option<&'static Kind> {
-        let resource = key.split_once('/')?.0;
-        let (resource, group) = resource.split_once('.').unwrap_or((resource, ""));
-        KINDS
-            .iter()
-            .find(|k| k.resource() == resource && k.group == group)
-            .copied()
+        TABLE.get(key.split_once('/')?.0).copied()
     }
 }
 
@@ -142,8 +134,43 @@ pub(crate) static NAMESPACES: Kind = Kind {
     ..Kind::plain("", &namespace::STRATEGY)
 };
 
+/// Rows with something of their own.
+static OWN: [&Kind; 4] = [&PODS, &SERVICES, &NODES, &NAMESPACES];
+
 /// Every kind that is served.
-pub(crate) static KINDS: [&Kind; 4] = [&PODS, &SERVICES, &NODES, &NAMESPACES];
+pub(crate) static KINDS: LazyLock<Vec<&'static Kind>> = LazyLock::new(|| {
+    let rows = kinds::all().filter(|rules| !is_alias(rules));
+    rows.map(|rules| {
+        let own = OWN.iter().find(|kind| std::ptr::eq(kind.rules, rules));
+        own.copied().unwrap_or_else(|| {
+            Box::leak(Box::new(Kind {
+                parent: rules.namespaced.then_some(&NAMESPACES),
+                ..Kind::plain(rules.group(), rules)
+            }))
+        })
+    })
+    .collect()
+});
+
+/// The same by what their keys begin with: `pods`, `deployments.apps`.
+static TABLE: LazyLock<HashMap<String, &'static Kind>> = LazyLock::new(|| {
+    let rows = KINDS.iter().copied();
+    rows.map(|kind| (resource_of(kind.resource(), kind.group), kind))
+        .collect()
+});
+
+/// Another group's view of objects that have a row already.
+fn is_alias(rules: &Strategy) -> bool {
+    rules.api_version == "events.k8s.io/v1"
+}
+
+fn resource_of(resource: &str, group: &str) -> String {
+    if group.is_empty() {
+        resource.to_owned()
+    } else {
+        format!("{resource}.{group}")
+    }
+}
 
 #[cfg(test)]
 mod tests {

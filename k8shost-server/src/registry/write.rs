@@ -6,7 +6,7 @@ use std::{
 };
 
 use k8shost_store::log::{Attributes, Change, CommitFn, Event, Object, Previous, Revision, State};
-use k8shost_types::{Error, Reason, meta};
+use k8shost_types::{Error, FieldError, FieldErrorKind, Reason, meta};
 use serde_json::{Value, json};
 
 use super::{
@@ -192,6 +192,16 @@ impl Resource<'_> {
         self.read_modify_write(namespace, name, move |state, old| {
             let mut new = patch(old)?;
             check_resource_version(kind, old, meta::resource_version(&new))?;
+            if meta::resource_version(&new).is_empty() && !kind.rules.unconditional_update {
+                let field = FieldError {
+                    kind: FieldErrorKind::Invalid,
+                    field: "metadata.resourceVersion".to_owned(),
+                    message: "Invalid value: 0: must be specified for an update".to_owned(),
+                };
+                let group = kind.rules.group();
+                let (kind, name) = (kind.rules.kind, meta::name(old));
+                return Err(Error::invalid_in(group, kind, name, vec![field]));
+            }
             let uid = meta::uid(&new);
             if !uid.is_empty() && uid != meta::uid(old) {
                 return Err(Error::conflict(

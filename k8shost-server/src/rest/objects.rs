@@ -58,6 +58,7 @@ impl Face {
         match (head.method, call.target.subresource.as_str()) {
             (Method::GET | Method::HEAD, "") if query.flag("watch") => call.watch().await,
             (Method::GET | Method::HEAD, "") if !one => call.list().await,
+            (_, "status") if !kind.rules.has_status => Ok(answer::no_such_page()),
             (Method::GET | Method::HEAD, "" | "status") if one => call.get().await,
             (Method::POST, "") if !one => call.create(answer::read(body).await?).await,
             (Method::PUT, "") if one => call.update(Part::Spec, answer::read(body).await?).await,
@@ -150,11 +151,11 @@ impl Call<'_> {
     /// A list, made of the objects as they are stored.
     fn whole(&self, page: &Page) -> Bytes {
         let rules = self.kind.rules;
+        let (kind, version) = (rules.kind, rules.api_version);
+        let type_of = format!("{{\"kind\":\"{kind}\",\"apiVersion\":\"{version}\",");
         let items: usize = page.items.iter().map(|object| object.value.len() + 1).sum();
         let head = format!(
-            "{{\"kind\":\"{}List\",\"apiVersion\":\"{}\",\"metadata\":{},\"items\":[",
-            rules.kind,
-            rules.api_version,
+            "{{\"kind\":\"{kind}List\",\"apiVersion\":\"{version}\",\"metadata\":{},\"items\":[",
             metadata(page)
         );
         let mut body = BytesMut::with_capacity(head.len() + items + 2);
@@ -163,7 +164,14 @@ impl Call<'_> {
             if at > 0 {
                 body.put_u8(b',');
             }
-            body.put_slice(&object.value);
+            match object.value.strip_prefix(type_of.as_bytes()) {
+                Some(rest) => {
+                    body.put_u8(b'{');
+                    body.put_slice(rest);
+                }
+                // Stored before they stood first.
+                None => body.put_slice(&object.value),
+            }
         }
         body.put_slice(b"]}");
         body.freeze()
@@ -207,10 +215,15 @@ impl Call<'_> {
     async fn update(&self, part: Part, body: Bytes) -> Result<Response<Body>, Error> {
         let mut object = self.object(&body)?;
         self.is_named(&mut object)?;
-        let updated = self
-            .resource()
-            .update(part, &self.target.namespace, object)
-            .await?;
+        let (resource, namespace) = (self.resource(), &self.target.namespace);
+        let make = self.kind.rules.create_on_update && part == Part::Spec;
+        let updated = match resource.update(part, namespace, object.clone()).await {
+            Err(error) if make && error.reason == Reason::NotFound => {
+                let created = resource.create(namespace, object).await?;
+                return self.answer(StatusCode::CREATED, &created.object.value);
+            }
+            updated => updated?,
+        };
         self.moved();
         self.answer(StatusCode::OK, &updated.value)
     }

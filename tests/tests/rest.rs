@@ -1,0 +1,271 @@
+//! The REST API: the same objects as through gRPC, in Kubernetes' own form.
+
+use http::{Method, StatusCode};
+use k8shost_tests::{NODE, POD, Rest, Server, merge, names, pod, revision, text, until};
+use serde_json::{Value, json};
+
+const PODS: &str = "/api/v1/namespaces/default/pods";
+const MAPS: &str = "/api/v1/namespaces/default/configmaps";
+const MERGE: [(&str, &str); 1] = [("content-type", "application/merge-patch+json")];
+
+fn config_map(name: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": name}, "data": {"k": "v"},
+    })
+}
+
+async fn rest(server: &Server) -> Rest {
+    let client = server.client().await;
+    until("the server", async || {
+        client.list(NODE, json!({})).await.ok()
+    })
+    .await;
+    Rest::new(server.address())
+}
+
+#[tokio::test]
+async fn an_object_is_made_read_changed_and_deleted() {
+    let server = Server::start().await;
+    let rest = rest(&server).await;
+    let made = rest
+        .expect(201, Method::POST, MAPS, Some(&config_map("a")))
+        .await;
+    let path = format!("{MAPS}/a");
+    assert_eq!(rest.get(&path).await, made);
+    assert_eq!(made["kind"], "ConfigMap");
+    assert!(!text(&made, "/metadata/uid").is_empty());
+
+    let mut new = made.clone();
+    new["data"]["k"] = json!("w");
+    let changed = rest.expect(200, Method::PUT, &path, Some(&new)).await;
+    assert!(revision(&changed) > revision(&made));
+    let stale = rest.expect(409, Method::PUT, &path, Some(&new)).await;
+    assert_eq!(stale["reason"], "Conflict");
+
+    let patch = r#"{"data": {"k": null, "l": "x"}, "metadata": {"labels": {"a": "b"}}}"#;
+    let (status, patched) = rest.send(Method::PATCH, &path, &MERGE, patch).await;
+    assert_eq!(status, StatusCode::OK, "{patched}");
+    assert_eq!(patched["data"], json!({"l": "x"}));
+    assert_eq!(patched["metadata"]["labels"]["a"], "b");
+
+    rest.expect(200, Method::DELETE, &path, None).await;
+    let gone = rest.expect(404, Method::GET, &path, None).await;
+    assert_eq!(
+        gone,
+        json!({
+            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+            "message": "configmaps \"a\" not found", "reason": "NotFound", "code": 404,
+            "details": {"kind": "configmaps", "name": "a"},
+        })
+    );
+}
+
+/// An object as gRPC shows it, without what only gRPC says.
+fn plain(mut object: Value) -> Value {
+    if let Some(metadata) = object["metadata"].as_object_mut() {
+        metadata.remove("orgId");
+        metadata.remove("projectId");
+    }
+    object
+}
+
+#[tokio::test]
+async fn rest_and_grpc_show_the_same_objects() {
+    let server = Server::start().await;
+    let (rest, client) = (rest(&server).await, server.client().await);
+    let made = rest.expect(201, Method::POST, PODS, Some(&pod("a"))).await;
+    assert_eq!(plain(client.get(POD, "default", "a").await.unwrap()), made);
+    let other = client.create(POD, pod("b")).await.unwrap();
+    assert_eq!(rest.get(&format!("{PODS}/b")).await, plain(other));
+    let list = rest.get(PODS).await;
+    assert_eq!(list["kind"], "PodList");
+    assert_eq!(names(&list), ["a", "b"]);
+    for item in list["items"].as_array().unwrap() {
+        assert!(item["kind"].is_null() && item["apiVersion"].is_null());
+    }
+    let ready = json!({"status": {"conditions": [{"type": "Ready", "status": "True"}]}});
+    let path = format!("{PODS}/a/status");
+    let (status, _) = rest
+        .send(Method::PATCH, &path, &MERGE, ready.to_string())
+        .await;
+    assert_eq!(status, StatusCode::OK);
+    let found = client.get(POD, "default", "a").await.unwrap();
+    assert_eq!(found["status"]["conditions"][0]["type"], "Ready");
+    let binding = json!({
+        "apiVersion": "v1", "kind": "Binding", "metadata": {"name": "a"},
+        "target": {"apiVersion": "v1", "kind": "Node", "name": "n1"},
+    });
+    let path = format!("{PODS}/a/binding");
+    rest.expect(201, Method::POST, &path, Some(&binding)).await;
+    assert_eq!(
+        rest.get(&format!("{PODS}/a")).await["spec"]["nodeName"],
+        "n1"
+    );
+}
+
+#[tokio::test]
+async fn lists_have_pages_and_selectors() {
+    let server = Server::start().await;
+    let rest = rest(&server).await;
+    for number in 0..5 {
+        let parity = if number % 2 == 0 { "even" } else { "odd" };
+        let labels = json!({"metadata": {"labels": {"n": parity}}});
+        let object = merge(config_map(&format!("c{number}")), labels);
+        rest.expect(201, Method::POST, MAPS, Some(&object)).await;
+    }
+    let page = rest.get(&format!("{MAPS}?limit=2")).await;
+    assert_eq!(names(&page), ["c0", "c1"]);
+    assert_eq!(page["metadata"]["remainingItemCount"], 3);
+    let token = text(&page, "/metadata/continue");
+    let page = rest.get(&format!("{MAPS}?limit=9&continue={token}")).await;
+    assert_eq!(names(&page), ["c2", "c3", "c4"]);
+    let odd = rest.get(&format!("{MAPS}?labelSelector=n%3Dodd")).await;
+    assert_eq!(names(&odd), ["c1", "c3"]);
+    let one = format!("{MAPS}?fieldSelector=metadata.name%3Dc4");
+    assert_eq!(names(&rest.get(&one).await), ["c4"]);
+    let wrong = format!("{MAPS}?limit=x");
+    rest.expect(400, Method::GET, &wrong, None).await;
+    let deleted = format!("{MAPS}?labelSelector=n%3Dodd");
+    let deleted = rest.expect(200, Method::DELETE, &deleted, None).await;
+    assert_eq!(names(&deleted), ["c1", "c3"]);
+    assert_eq!(names(&rest.get(MAPS).await), ["c0", "c2", "c4"]);
+}
+
+#[tokio::test]
+async fn a_watch_is_a_stream_of_lines_that_ends_in_time() {
+    let server = Server::with(&["--bookmark-interval", "200ms"]).await;
+    let rest = rest(&server).await;
+    rest.expect(201, Method::POST, MAPS, Some(&config_map("a")))
+        .await;
+    let start = revision(&rest.get(MAPS).await);
+    let path = format!("{MAPS}?watch=1&resourceVersion={start}&timeoutSeconds=2");
+    let mut watch = rest.watch(&path).await;
+    let b = rest
+        .expect(201, Method::POST, MAPS, Some(&config_map("b")))
+        .await;
+    assert_eq!(watch.expect("ADDED", "b").await, b);
+    let path = format!("{MAPS}/a");
+    let (_, patched) = rest
+        .send(Method::PATCH, &path, &MERGE, r#"{"data": {"k": "w"}}"#)
+        .await;
+    assert_eq!(watch.expect("MODIFIED", "a").await, patched);
+    rest.expect(200, Method::DELETE, &path, None).await;
+    let gone = watch.expect("DELETED", "a").await;
+    assert!(revision(&gone) > revision(&patched));
+    assert_eq!(watch.next().await, None, "its time is over");
+
+    let path = format!(
+        "{MAPS}?watch=1&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
+    );
+    let mut watch = rest.watch(&path).await;
+    watch.expect("ADDED", "b").await;
+    let end = watch.expect("BOOKMARK", "").await;
+    let annotations = &end["metadata"]["annotations"];
+    assert_eq!(annotations["k8s.io/initial-events-end"], "true");
+    watch.expect("BOOKMARK", "").await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_is_refused_with_a_status() {
+    let server = Server::start().await;
+    let rest = rest(&server).await;
+    let json = [("content-type", "application/json")];
+    for (method, path, headers, body, status) in [
+        (Method::POST, MAPS, &json[..], "{", 400),
+        (Method::POST, MAPS, &json[..], "[]", 400),
+        (
+            Method::POST,
+            MAPS,
+            &[("content-type", "text/plain")][..],
+            "{}",
+            415,
+        ),
+        (
+            Method::POST,
+            MAPS,
+            &json[..],
+            r#"{"metadata": {"name": "A"}}"#,
+            422,
+        ),
+        (Method::POST, PODS, &json[..], r#"{"kind": "Service"}"#, 400),
+        (
+            Method::POST,
+            "/api/v1/pods",
+            &json[..],
+            r#"{"metadata": {"name": "a"}}"#,
+            405,
+        ),
+        (Method::PUT, PODS, &json[..], "{}", 405),
+        (
+            Method::GET,
+            "/api/v1/namespaces/default/nodes",
+            &[][..],
+            "",
+            404,
+        ),
+        (Method::GET, "/api/v1/widgets", &[][..], "", 404),
+        (Method::GET, "/apis/apps/v2/deployments", &[][..], "", 404),
+        (Method::GET, "/nope", &[][..], "", 404),
+        (Method::GET, MAPS, &[("accept", "text/html")][..], "", 406),
+        (
+            Method::GET,
+            "/api/v1/pods?resourceVersion=x",
+            &[][..],
+            "",
+            400,
+        ),
+    ] {
+        let (found, answer) = rest.send(method.clone(), path, headers, body).await;
+        assert_eq!(found.as_u16(), status, "{method} {path} {body}: {answer}");
+        if answer.is_object() {
+            assert_eq!(answer["kind"], "Status", "{answer}");
+            assert_eq!(answer["code"], status, "{answer}");
+        }
+    }
+    let large = format!(r#"{{"data": {{"k": "{}"}}}}"#, "x".repeat(4 << 20));
+    let (found, _) = rest.send(Method::POST, MAPS, &json, large).await;
+    assert_eq!(found, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(names(&rest.get(MAPS).await), [""; 0]);
+}
+
+/// Each verb, at each place where another tenant's object might be found.
+#[tokio::test]
+async fn a_project_has_its_own_objects_and_no_other() {
+    let server = Server::start().await;
+    let (rest, client) = (rest(&server).await, server.client().await);
+    client.make_tenant("acme", "web").await;
+    client.make_tenant("acme", "shop").await;
+    let (web, shop) = (rest.of("acme", "web"), rest.of("acme", "shop"));
+    let made = web
+        .expect(201, Method::POST, MAPS, Some(&config_map("theirs")))
+        .await;
+    let path = format!("{MAPS}/theirs");
+    let start = revision(&shop.get(MAPS).await);
+    let mut watch = shop
+        .watch(&format!("{MAPS}?watch=1&resourceVersion={start}"))
+        .await;
+    for other in [&shop, &rest] {
+        other.expect(404, Method::GET, &path, None).await;
+        other.expect(404, Method::PUT, &path, Some(&made)).await;
+        other.expect(404, Method::DELETE, &path, None).await;
+        let (status, _) = other.send(Method::PATCH, &path, &MERGE, "{}").await;
+        assert_eq!(status, StatusCode::NOT_FOUND);
+        assert_eq!(names(&other.get(MAPS).await), [""; 0]);
+        let all = other.expect(200, Method::DELETE, MAPS, None).await;
+        assert_eq!(names(&all), [""; 0]);
+    }
+    shop.expect(201, Method::POST, MAPS, Some(&config_map("ours")))
+        .await;
+    watch.expect("ADDED", "ours").await;
+    assert_eq!(web.get(&path).await, made);
+    for nobody in [rest.of("acme", "nope"), rest.of("nope", "web")] {
+        for method in [Method::GET, Method::DELETE] {
+            nobody.expect(404, method, &path, None).await;
+        }
+        let create = Some(config_map("x"));
+        nobody
+            .expect(404, Method::POST, MAPS, create.as_ref())
+            .await;
+    }
+}
