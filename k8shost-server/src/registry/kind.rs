@@ -4,7 +4,7 @@
 use std::{collections::HashMap, sync::LazyLock};
 
 use k8shost_store::log::State;
-use k8shost_types::{Error, Strategy, addresses, kinds, namespace, node, pod, service};
+use k8shost_types::{Error, Strategy, addresses, namespace, node, pod, service, strategies};
 use serde_json::Value;
 
 use super::{Context, delete, network};
@@ -139,7 +139,7 @@ static OWN: [&Kind; 4] = [&PODS, &SERVICES, &NODES, &NAMESPACES];
 
 /// Every kind that is served.
 pub(crate) static KINDS: LazyLock<Vec<&'static Kind>> = LazyLock::new(|| {
-    let rows = kinds::all().filter(|rules| !is_alias(rules));
+    let rows = strategies::all().filter(|rules| !is_alias(rules));
     rows.map(|rules| {
         let own = OWN.iter().find(|kind| std::ptr::eq(kind.rules, rules));
         own.copied().unwrap_or_else(|| {

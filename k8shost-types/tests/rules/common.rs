@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use k8shost_types::{Error, Strategy, kinds, namespace, node, pod, service};
+use k8shost_types::{Error, Strategy, namespace, node, pod, service, strategies};
 use serde_json::{Value, json};
 
 pub(crate) const UID: &str = "5f0e2a54-3c0c-4f2e-9a53-6f4a1a8f2d10";
@@ -62,7 +62,7 @@ pub(crate) fn merge(target: &mut Value, fields: Value) {
 
 /// The row of a kind in the table.
 pub(crate) fn row(api_version: &str, resource: &str) -> &'static Strategy {
-    kinds::find(api_version, resource).unwrap_or_else(|| panic!("no row of {resource}"))
+    strategies::find(api_version, resource).unwrap_or_else(|| panic!("no row of {resource}"))
 }
 
 /// A manifest named x, in the namespace w where its kind has one.

@@ -5,8 +5,9 @@ use std::sync::LazyLock;
 use k8shost_types::{
     Strategy as Rules,
     addresses::{self, ServiceNetwork},
-    kinds, node, pod,
+    node, pod,
     selector::{FieldSelector, LabelSelector},
+    strategies,
 };
 use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::{Value, json};
@@ -299,7 +300,7 @@ fn judge(rules: &Rules, object: &Value, other: &Value) {
 }
 
 fn everything(object: &Value, other: &Value) {
-    kinds::all().for_each(|rules| judge(rules, object, other));
+    strategies::all().for_each(|rules| judge(rules, object, other));
     let network = ServiceNetwork::default();
     for old in [None, Some(other)] {
         let mut service = object.clone();

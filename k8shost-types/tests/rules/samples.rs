@@ -1,6 +1,6 @@
 //! A valid object of each kind, as short as it can be sent.
 
-use k8shost_types::{Strategy, kinds};
+use k8shost_types::{Strategy, strategies};
 use serde_json::{Value, json};
 
 use crate::common::{row, stored};
@@ -18,7 +18,7 @@ pub(crate) fn samples() -> Vec<(&'static Strategy, Value)> {
             (row, stored(row, object))
         })
         .collect();
-    for row in kinds::all() {
+    for row in strategies::all() {
         let many = ["pods", "services", "nodes", "namespaces"];
         let here = samples.iter().any(|(other, _)| std::ptr::eq(*other, row));
         assert!(
