@@ -7,6 +7,7 @@ pub mod addresses;
 pub mod error;
 pub mod field;
 mod json;
+pub mod kinds;
 pub mod meta;
 pub mod names;
 pub mod namespace;

@@ -4,6 +4,7 @@ mod addresses;
 mod common;
 mod containers;
 mod defaults;
+mod kinds;
 mod names;
 mod namespaces;
 mod nodes;
