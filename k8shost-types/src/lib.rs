@@ -19,6 +19,7 @@ mod seen;
 pub mod selector;
 pub mod service;
 pub mod strategy;
+pub mod table;
 pub mod tenant;
 pub mod time;
 
