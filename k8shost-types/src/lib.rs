@@ -9,7 +9,7 @@ pub mod core_v1;
 pub mod error;
 pub mod field;
 mod json;
-
+pub mod kinds;
 pub mod meta;
 pub mod names;
 pub mod namespace;
@@ -23,6 +23,7 @@ pub mod selector;
 pub mod service;
 pub mod strategies;
 pub mod strategy;
+pub mod table;
 pub mod tenant;
 pub mod time;
 

@@ -205,7 +205,7 @@ const FIELDS: &[&str] = &[
 ];
 
 /// Any JSON, with a liking for the fields that matter.
-fn any_json() -> impl Strategy<Value = Value> {
+pub(crate) fn any_json() -> impl Strategy<Value = Value> {
     leaf().prop_recursive(7, 160, 8, |inner| {
         let field = prop_oneof![
             12 => select(FIELDS).prop_map(str::to_owned),
@@ -264,7 +264,7 @@ fn valid() -> Vec<(Rules, Value)> {
 static VALID: LazyLock<Vec<(Rules, Value)>> = LazyLock::new(valid);
 
 /// Replaces what is at the `at`th place of a tree, counted depth first.
-fn replace(value: &mut Value, at: &mut usize, with: &mut Option<Value>) {
+pub(crate) fn replace(value: &mut Value, at: &mut usize, with: &mut Option<Value>) {
     if *at == 0 {
         if let Some(new) = with.take() {
             *value = new;
