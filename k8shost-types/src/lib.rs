@@ -14,6 +14,7 @@ mod net;
 pub mod node;
 pub mod pod;
 pub mod quantity;
+pub mod schema;
 mod seen;
 pub mod selector;
 pub mod service;
