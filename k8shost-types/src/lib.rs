@@ -4,6 +4,7 @@
 //! judges them.
 
 pub mod addresses;
+pub mod decode;
 pub mod error;
 pub mod field;
 mod json;
