@@ -113,7 +113,7 @@ pub(crate) fn ensure_object<'a>(value: &'a mut Value, field: &str) -> Option<&'a
 
 /// More values than this no object of these kinds has need of. Without a bound, a request of empty
 /// list items would be answered with a fault for each of millions.
-const MOST_VALUES: usize = 1 << 16;
+pub(crate) const MOST_VALUES: usize = 1 << 16;
 
 /// Refuses an object of too many values.
 pub(crate) fn check_size(object: &Value) -> Result<(), Error> {
@@ -126,10 +126,13 @@ pub(crate) fn check_size(object: &Value) -> Result<(), Error> {
         }
     }
     let mut left = MOST_VALUES;
-    count(object, &mut left).ok_or_else(|| {
-        Error::new(
-            Reason::RequestEntityTooLarge,
-            format!("the object must have at most {MOST_VALUES} fields and items"),
-        )
-    })
+    count(object, &mut left).ok_or_else(too_many_values)
+}
+
+/// An object has more than [`MOST_VALUES`] values.
+pub(crate) fn too_many_values() -> Error {
+    Error::new(
+        Reason::RequestEntityTooLarge,
+        format!("the object must have at most {MOST_VALUES} fields and items"),
+    )
 }

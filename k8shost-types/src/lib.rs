@@ -6,6 +6,7 @@
 pub mod addresses;
 mod base64;
 pub mod core_v1;
+pub mod decode;
 pub mod error;
 pub mod field;
 mod json;
@@ -18,6 +19,7 @@ pub mod node;
 pub mod pod;
 pub mod quantity;
 mod rules;
+pub mod schema;
 mod seen;
 pub mod selector;
 pub mod service;
