@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use k8shost_types::{Error, Reason};
+use k8shost_types::{Error, Reason, table::Version};
 use serde_json::Value;
 use tonic::body::Body;
 
@@ -107,9 +107,9 @@ pub(crate) enum Form {
     /// As they are.
     Object,
     /// As rows, for people.
-    Table,
+    Table(Version),
     /// Their metadata.
-    Metadata,
+    Metadata(Version),
 }
 
 /// The first form that a caller accepts and that there is.
@@ -139,12 +139,15 @@ pub(crate) fn accepted(headers: &HeaderMap) -> Result<Form, Error> {
             let found = parameters.iter().find(|(key, _)| *key == name);
             found.map_or("", |(_, value)| *value)
         };
-        match (parameter("as"), parameter("g"), parameter("v")) {
-            ("", ..) => Some(Form::Object),
-            ("Table", "meta.k8s.io", "v1") => Some(Form::Table),
-            ("PartialObjectMetadata" | "PartialObjectMetadataList", "meta.k8s.io", "v1") => {
-                Some(Form::Metadata)
-            }
+        let version = match (parameter("g"), parameter("v")) {
+            ("meta.k8s.io", "v1") => Some(Version::V1),
+            ("meta.k8s.io", "v1beta1") => Some(Version::V1Beta1),
+            _ => None,
+        };
+        match parameter("as") {
+            "" => Some(Form::Object),
+            "Table" => version.map(Form::Table),
+            "PartialObjectMetadata" | "PartialObjectMetadataList" => version.map(Form::Metadata),
             _ => None,
         }
     };
@@ -156,10 +159,19 @@ pub(crate) fn accepted(headers: &HeaderMap) -> Result<Form, Error> {
     })
 }
 
-/// The media types that an object can be sent in.
-///
-/// # Errors
-/// UnsupportedMediaType.
+/// The same answer with warnings, as kubectl shows them.
+pub(crate) fn warned(mut response: Response<Body>, warnings: &[String]) -> Response<Body> {
+    for warning in warnings {
+        let text = warning.replace('\\', "\\\\").replace('"', "\\\"");
+        // What no header can carry is left out: there is a limit to the words of a warning.
+        if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{text}\"")) {
+            response.headers_mut().append(header::WARNING, value);
+        }
+    }
+    response
+}
+
+/// UnsupportedMediaType, with the media types that are read.
 pub(crate) fn unsupported(given: &str, supported: &[&str]) -> Error {
     Error::new(
         Reason::UnsupportedMediaType,
@@ -191,19 +203,22 @@ mod tests {
         for (accept, form) in [
             ("application/json", Form::Object),
             ("*/*", Form::Object),
-            (table, Form::Table),
-            (&format!("{table},application/json"), Form::Table),
+            (table, Form::Table(Version::V1)),
+            (
+                &format!("{table},application/json"),
+                Form::Table(Version::V1),
+            ),
             (
                 "application/vnd.kubernetes.protobuf,application/json",
                 Form::Object,
             ),
             (
                 "application/json; as=Table; v=v1beta1; g=meta.k8s.io, application/json",
-                Form::Object,
+                Form::Table(Version::V1Beta1),
             ),
             (
                 "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io",
-                Form::Metadata,
+                Form::Metadata(Version::V1),
             ),
         ] {
             assert_eq!(of(accept).unwrap(), form, "{accept}");

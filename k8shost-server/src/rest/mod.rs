@@ -2,6 +2,7 @@
 //! of Kubernetes.
 
 mod answer;
+mod discovery;
 mod objects;
 mod query;
 mod route;
@@ -14,8 +15,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
-use k8shost_types::{Error, Reason};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use k8shost_types::{Error, Reason, kinds::discovery::Root};
 use serde_json::json;
 use tonic::body::Body;
 use tracing::Instrument as _;
@@ -110,7 +111,31 @@ impl Face {
                 self.objects(&tenant, target, request, &query).await
             }
             Place::Version if is_read => Ok(version()),
+            Place::Other(words) if words.is_empty() => Ok(answer::no_such_page()),
+            place if is_read => {
+                // What there is, is told of a tenant that there is.
+                self.tenant(route.tenant.as_ref()).await?;
+                Ok(self.page(&place, request.headers()))
+            }
             _ => Ok(answer::no_such_page()),
+        }
+    }
+
+    /// What is there to be read that is no object.
+    fn page(&self, place: &Place, headers: &HeaderMap) -> Response<Body> {
+        let host = headers.get(header::HOST);
+        let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
+        match place {
+            Place::CoreVersions => discovery::root(headers, Root::Core, host),
+            Place::Groups => discovery::root(headers, Root::Groups, host),
+            Place::Group(group) => discovery::group(group),
+            Place::Resources { group, version } => discovery::resources(group, version),
+            Place::Other(words) => match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+                // A project's server is this one.
+                ["healthz" | "livez" | "readyz"] => answer::text(StatusCode::OK, "ok"),
+                _ => answer::no_such_page(),
+            },
+            Place::Version | Place::Objects(_) => answer::no_such_page(),
         }
     }
 

@@ -1,8 +1,19 @@
 //! The verbs on objects, each once, for every kind.
 
+use std::{
+    sync::{Arc, Mutex},
+    time::SystemTime,
+};
+
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
-use k8shost_types::{Error, FieldError, FieldErrorKind, Reason, meta};
+use k8shost_types::{
+    Error, FieldError, FieldErrorKind, Reason,
+    decode::{self, FieldValidation, Format},
+    meta,
+    schema::{self, Type},
+    table::{self, Include, Printer, Version},
+};
 use serde_json::{Value, json};
 use tonic::body::Body;
 
@@ -21,6 +32,18 @@ use crate::registry::{
     list::Page,
     write::Preconditions,
 };
+
+/// Resources of which a delete answers with the object; of others, with a Status.
+const RETURNED: [&str; 8] = [
+    "namespaces",
+    "persistentvolumeclaims",
+    "persistentvolumes",
+    "pods",
+    "podtemplates",
+    "resourcequotas",
+    "serviceaccounts",
+    "services",
+];
 
 /// Objects that one page of a deletion of many takes.
 const PAGE: i64 = 500;
@@ -115,14 +138,35 @@ impl Call<'_> {
 
     /// One object, in the form that the caller accepts.
     fn answer(&self, status: StatusCode, object: &Bytes) -> Result<Response<Body>, Error> {
-        Ok(match answer::accepted(self.headers)? {
-            Form::Object => answer::json(status, object.clone()),
-            Form::Metadata => {
-                let mut object = parse(object)?;
-                answer::json(status, answer::bytes(&metadata_of(&mut object)))
+        let body = match answer::accepted(self.headers)? {
+            Form::Object => object.clone(),
+            Form::Metadata(version) => {
+                answer::bytes(&table::partial_metadata(&parse(object)?, version))
             }
-            Form::Table => return Err(no_tables()),
-        })
+            Form::Table(version) => {
+                let object = parse(object)?;
+                self.table(version, &object["metadata"], [&object])?
+            }
+        };
+        Ok(answer::json(status, body))
+    }
+
+    /// The Table of objects.
+    fn table<'o>(
+        &self,
+        version: Version,
+        metadata: &Value,
+        objects: impl IntoIterator<Item = &'o Value>,
+    ) -> Result<Bytes, Error> {
+        let options = table::Options {
+            version,
+            include: Include::parse(self.query.text("includeObject"))?,
+            no_headers: false,
+        };
+        let printer = Printer::of(self.kind.group, self.kind.resource());
+        let now = SystemTime::now();
+        let table = table::render(printer, metadata, objects, &options, now);
+        Ok(answer::bytes(&table))
     }
 
     async fn list(&self) -> Result<Response<Body>, Error> {
@@ -131,19 +175,12 @@ impl Call<'_> {
         let page = self.resource().list(&options).await?;
         let body = match form {
             Form::Object => self.whole(&page),
-            Form::Metadata => {
-                let mut items = Vec::with_capacity(page.items.len());
-                for object in &page.items {
-                    items.push(metadata_of(&mut parse(&object.value)?));
-                }
-                answer::bytes(&json!({
-                    "kind": "PartialObjectMetadataList",
-                    "apiVersion": "meta.k8s.io/v1",
-                    "metadata": metadata(&page),
-                    "items": items,
-                }))
+            Form::Metadata(version) => {
+                let objects = trees(&page)?;
+                let metadata = metadata(&page);
+                answer::bytes(&table::partial_metadata_list(&metadata, &objects, version))
             }
-            Form::Table => return Err(no_tables()),
+            Form::Table(version) => self.table(version, &metadata(&page), &trees(&page)?)?,
         };
         Ok(answer::json(StatusCode::OK, body))
     }
@@ -178,10 +215,8 @@ impl Call<'_> {
     }
 
     async fn watch(&self) -> Result<Response<Body>, Error> {
-        match answer::accepted(self.headers)? {
-            Form::Object => {}
-            Form::Table | Form::Metadata => return Err(no_tables()),
-        }
+        let form = answer::accepted(self.headers)?;
+        let include = Include::parse(self.query.text("includeObject"))?;
         let timeout = self.query.timeout()?;
         let mut options = self.query.watch(&self.target.namespace);
         if !self.target.name.is_empty() {
@@ -189,7 +224,8 @@ impl Call<'_> {
             options.selectors.fields = format!("metadata.name={}", self.target.name);
         }
         let watch = self.resource().watch(&options).await?;
-        Ok(watch::answer(self.face.0.clone(), watch, timeout))
+        let shown = watch::Shown { form, include };
+        Ok(watch::answer(self.face.0.clone(), watch, timeout, shown))
     }
 
     /// The namespace that is looked at.
@@ -198,7 +234,7 @@ impl Call<'_> {
     }
 
     async fn create(&self, body: Bytes) -> Result<Response<Body>, Error> {
-        let object = self.object(&body)?;
+        let (object, warnings) = self.object(&body, "CreateOptions")?;
         if self.kind.rules.namespaced && self.target.namespace.is_empty() {
             return Err(Error::new(
                 Reason::MethodNotAllowed,
@@ -209,23 +245,26 @@ impl Call<'_> {
             .resource()
             .create(&self.target.namespace, object)
             .await?;
-        self.answer(StatusCode::CREATED, &created.object.value)
+        let response = self.answer(StatusCode::CREATED, &created.object.value)?;
+        Ok(answer::warned(response, &warnings))
     }
 
     async fn update(&self, part: Part, body: Bytes) -> Result<Response<Body>, Error> {
-        let mut object = self.object(&body)?;
+        let (mut object, warnings) = self.object(&body, "UpdateOptions")?;
         self.is_named(&mut object)?;
         let (resource, namespace) = (self.resource(), &self.target.namespace);
         let make = self.kind.rules.create_on_update && part == Part::Spec;
         let updated = match resource.update(part, namespace, object.clone()).await {
             Err(error) if make && error.reason == Reason::NotFound => {
                 let created = resource.create(namespace, object).await?;
-                return self.answer(StatusCode::CREATED, &created.object.value);
+                let response = self.answer(StatusCode::CREATED, &created.object.value)?;
+                return Ok(answer::warned(response, &warnings));
             }
             updated => updated?,
         };
         self.moved();
-        self.answer(StatusCode::OK, &updated.value)
+        let response = self.answer(StatusCode::OK, &updated.value)?;
+        Ok(answer::warned(response, &warnings))
     }
 
     async fn patch(&self, part: Part, body: Bytes) -> Result<Response<Body>, Error> {
@@ -239,12 +278,24 @@ impl Call<'_> {
         let Target {
             namespace, name, ..
         } = &self.target;
-        let expected = name.clone();
+        let (expected, schema) = (name.clone(), self.schema()?);
+        let validation = self.validation("PatchOptions")?;
+        let warnings: Arc<Mutex<Vec<String>>> = Arc::default();
+        let warned = warnings.clone();
         let patched = self
             .resource()
             .patch(part, namespace, name, move |old| {
                 let mut new = old.clone();
                 merge(&mut new, &patch);
+                let fitted = decode::conform(new, schema)?;
+                if let Some(misfit) = fitted.misfit {
+                    return Err(Error::bad_request(misfit));
+                }
+                let judged = validation
+                    .judge(fitted.strict)
+                    .map_err(Error::bad_request)?;
+                *crate::lock(&warned) = judged;
+                let new = fitted.value;
                 if meta::name(&new) != expected {
                     return Err(misnamed(meta::name(&new), &expected));
                 }
@@ -252,7 +303,9 @@ impl Call<'_> {
             })
             .await?;
         self.moved();
-        self.answer(StatusCode::OK, &patched.value)
+        let response = self.answer(StatusCode::OK, &patched.value)?;
+        let warnings = std::mem::take(&mut *crate::lock(&warnings));
+        Ok(answer::warned(response, &warnings))
     }
 
     async fn delete(&self, body: Bytes) -> Result<Response<Body>, Error> {
@@ -265,7 +318,22 @@ impl Call<'_> {
         }
         let last = self.resource().delete(namespace, name, options).await?;
         self.moved();
-        self.answer(StatusCode::OK, &last)
+        let tree = parse(&last)?;
+        let gone = meta::deletion_timestamp(&tree).is_empty();
+        if !gone || RETURNED.contains(&self.kind.resource()) {
+            return self.answer(StatusCode::OK, &last);
+        }
+        let mut details = json!({
+            "name": name, "kind": self.kind.resource(), "uid": meta::uid(&tree),
+        });
+        if !self.kind.group.is_empty() {
+            details["group"] = json!(self.kind.group);
+        }
+        let done = json!({
+            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
+            "details": details,
+        });
+        Ok(answer::json(StatusCode::OK, answer::bytes(&done)))
     }
 
     /// Deletes what a list would give, page by page, and answers with it.
@@ -354,9 +422,41 @@ impl Call<'_> {
             .map_err(|error| Error::bad_request(format!("the body is no JSON: {error}")))
     }
 
-    /// The object in a body.
-    fn object(&self, body: &[u8]) -> Result<Value, Error> {
-        self.json(body)
+    /// The schema of the kind.
+    fn schema(&self) -> Result<Type<'static>, Error> {
+        let rules = self.kind.rules;
+        schema::builtin()
+            .of(rules.group(), rules.version(), rules.kind)
+            .ok_or_else(|| {
+                let message = format!("there is no schema of {}", rules.kind);
+                Error::new(Reason::Internal, message)
+            })
+    }
+
+    /// What is to be done about fields that the kind does not have.
+    fn validation(&self, options: &str) -> Result<FieldValidation, Error> {
+        FieldValidation::parse(Some(self.query.text("fieldValidation")), options)
+    }
+
+    /// The object in a body, and what to warn of.
+    fn object(&self, body: &[u8], options: &str) -> Result<(Value, Vec<String>), Error> {
+        let format = match answer::content_type(self.headers) {
+            "application/json" => Format::Json,
+            "application/yaml" => Format::Yaml,
+            given => {
+                let read = ["application/json", "application/yaml"];
+                return Err(answer::unsupported(given, &read));
+            }
+        };
+        let rules = self.kind.rules;
+        let expected = decode::Expected {
+            group: rules.group(),
+            version: rules.version(),
+            kind: rules.kind,
+            schema: self.schema()?,
+        };
+        let read = decode::object(body, format, &expected, self.validation(options)?)?;
+        Ok((read.object, read.warnings))
     }
 
     /// Whether an object is the one that the path names; it may leave out its name.
@@ -414,26 +514,18 @@ fn metadata(page: &Page) -> Value {
     metadata
 }
 
-/// An object as its metadata only.
-fn metadata_of(object: &mut Value) -> Value {
-    json!({
-        "kind": "PartialObjectMetadata",
-        "apiVersion": "meta.k8s.io/v1",
-        "metadata": object["metadata"].take(),
-    })
+/// The objects of a list.
+fn trees(page: &Page) -> Result<Vec<Value>, Error> {
+    page.items
+        .iter()
+        .map(|object| parse(&object.value))
+        .collect()
 }
 
 fn misnamed(name: &str, expected: &str) -> Error {
     Error::bad_request(format!(
         "the name of the object ({name}) does not match the name on the URL ({expected})"
     ))
-}
-
-fn no_tables() -> Error {
-    Error::new(
-        Reason::NotAcceptable,
-        "only the following media types are accepted: application/json",
-    )
 }
 
 /// JSON merge patch, RFC 7386.

@@ -1,22 +1,33 @@
 //! A watch as a stream of JSON lines.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use futures::stream;
 use http::{HeaderValue, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::StreamBody;
-use k8shost_types::Error;
+use k8shost_types::{
+    Error,
+    table::{self, Include, Printer},
+};
 use serde_json::json;
 use tokio::time::Instant;
 use tonic::body::Body;
 
-use super::{Inner, answer, status};
+use super::{
+    Inner,
+    answer::{self, Form},
+    status,
+};
 use crate::{
     metrics::Held,
     registry::{
-        json::at_revision,
+        json::{at_revision, parse},
         watch::{Version, Watch, WatchItem},
     },
 };
@@ -27,8 +38,19 @@ const USUAL: Duration = Duration::from_secs(45 * 60);
 /// The annotation of the bookmark that ends the initial events.
 const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
 
+/// In which form events show their objects.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shown {
+    pub(super) form: Form,
+    /// Of a table's rows.
+    pub(super) include: Include,
+}
+
 struct Stream {
     inner: Arc<Inner>,
+    shown: Shown,
+    /// A table has told its columns.
+    headed: bool,
     watch: Watch,
     until: Instant,
     _held: Held,
@@ -36,8 +58,15 @@ struct Stream {
 
 /// Answers with the events of a watch until its time is over, the server stops, or it fails: then the
 /// last event is an ERROR.
-pub(super) fn answer(inner: Arc<Inner>, watch: Watch, timeout: Option<Duration>) -> Response<Body> {
+pub(super) fn answer(
+    inner: Arc<Inner>,
+    watch: Watch,
+    timeout: Option<Duration>,
+    shown: Shown,
+) -> Response<Body> {
     let stream = Stream {
+        shown,
+        headed: false,
         until: Instant::now() + timeout.unwrap_or(USUAL),
         _held: Held::new(&inner.metrics.watches),
         inner,
@@ -72,7 +101,7 @@ impl Stream {
         }
     }
 
-    fn line(&self, item: &WatchItem) -> Result<Bytes, Error> {
+    fn line(&mut self, item: &WatchItem) -> Result<Bytes, Error> {
         let (event, version) = match item {
             WatchItem::Added(version) => ("ADDED", version),
             WatchItem::Modified(version) => ("MODIFIED", version),
@@ -93,12 +122,32 @@ impl Stream {
                 return Ok(line("BOOKMARK", object.to_string().as_bytes()));
             }
         };
-        Ok(match version {
-            Version::Stored(object) | Version::Shared(_, object) => line(event, &object.value),
+        match version {
+            Version::Stored(object) | Version::Shared(_, object) => self.show(event, &object.value),
             Version::Former(change, object) => {
-                line(event, &at_revision(&object.value, change.revision)?)
+                self.show(event, &at_revision(&object.value, change.revision)?)
             }
-        })
+        }
+    }
+
+    fn show(&mut self, event: &str, object: &[u8]) -> Result<Bytes, Error> {
+        let shown = match self.shown.form {
+            Form::Object => return Ok(line(event, object)),
+            Form::Metadata(version) => table::partial_metadata(&parse(object)?, version),
+            Form::Table(version) => {
+                let object = parse(object)?;
+                let kind = self.watch.kind();
+                let printer = Printer::of(kind.group, kind.resource());
+                let options = table::Options {
+                    version,
+                    include: self.shown.include,
+                    no_headers: std::mem::replace(&mut self.headed, true),
+                };
+                let metadata = &object["metadata"];
+                table::render(printer, metadata, [&object], &options, SystemTime::now())
+            }
+        };
+        Ok(line(event, shown.to_string().as_bytes()))
     }
 }
 

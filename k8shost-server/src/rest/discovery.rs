@@ -1,0 +1,85 @@
+//! What there is: groups, versions, resources. Made of the table of kinds; what is not served is left
+//! out.
+
+use std::{borrow::Cow, sync::LazyLock};
+
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use k8shost_types::kinds::{
+    BUILT_IN, Kind, Subresource,
+    discovery::{self, Root, Version},
+};
+use serde_json::Value;
+use tonic::body::Body;
+
+use super::answer;
+use crate::registry::kind;
+
+/// The rows that are served, each with what of it is.
+static SERVED: LazyLock<Vec<Kind>> = LazyLock::new(|| {
+    let rows = BUILT_IN.iter().filter_map(|row| {
+        let kind = kind::Kind::served(&row.group, &row.version, &row.plural)?;
+        let has = |below: &&Subresource| match &*below.name {
+            "status" => kind.rules.has_status,
+            "binding" => row.plural == "pods",
+            _ => false,
+        };
+        let below: Vec<_> = row.subresources.iter().filter(has).cloned().collect();
+        Some(Kind {
+            subresources: Cow::Owned(below),
+            ..row.clone()
+        })
+    });
+    rows.collect()
+});
+
+/// `/api` or `/apis`: the document that the caller accepts.
+pub(super) fn root(headers: &HeaderMap, root: Root, server: &str) -> Response<Body> {
+    let accept = headers.get_all(header::ACCEPT).iter();
+    let accept = accept.filter_map(|value| value.to_str().ok());
+    let ranges: Vec<&str> = accept.flat_map(|value| value.split(',')).collect();
+    let asked = ranges.iter().find_map(|range| {
+        let range = range.replace(' ', "");
+        let aggregated = range.contains("g=apidiscovery.k8s.io")
+            && range.contains("as=APIGroupDiscoveryList")
+            && range.starts_with("application/json");
+        match (aggregated, range.starts_with("application/json")) {
+            (true, _) if range.contains("v=v2beta1") => Some(Some(Version::V2Beta1)),
+            (true, _) if range.contains("v=v2") => Some(Some(Version::V2)),
+            (false, true) => Some(None),
+            _ => None,
+        }
+    });
+    let Some(version) = asked.flatten() else {
+        let document = match root {
+            Root::Core => discovery::api_versions(server),
+            Root::Groups => discovery::api_group_list(&*SERVED),
+        };
+        return document_of(&document);
+    };
+    let mut response = document_of(&discovery::aggregated(&*SERVED, root, version));
+    let content_type = match version {
+        Version::V2 => "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
+        Version::V2Beta1 => {
+            "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList"
+        }
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::VARY, HeaderValue::from_static("Accept"));
+    response
+}
+
+/// `/apis/<group>`
+pub(super) fn group(name: &str) -> Response<Body> {
+    discovery::api_group(&*SERVED, name).map_or_else(answer::no_such_page, |it| document_of(&it))
+}
+
+/// `/api/v1`, `/apis/<group>/<version>`
+pub(super) fn resources(group: &str, version: &str) -> Response<Body> {
+    let list = discovery::api_resource_list(&*SERVED, group, version);
+    list.map_or_else(answer::no_such_page, |it| document_of(&it))
+}
+
+fn document_of(document: &Value) -> Response<Body> {
+    answer::json(StatusCode::OK, answer::bytes(document))
+}
