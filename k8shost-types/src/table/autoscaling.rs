@@ -39,7 +39,7 @@ pub(super) fn row(object: &Value, now: SystemTime) -> Vec<Value> {
 }
 
 /// The metrics and what they were, in v2's lists. v1 has a field for the processors and, as JSON in
-/// annotations, all else.
+/// annotations, all else; of nothing, 80 percent of the processors are meant.
 fn metrics(object: &Value) -> (Cow<'_, [Value]>, Cow<'_, [Value]>) {
     let (spec, status) = (&object["spec"], &object["status"]);
     if object["apiVersion"] != "autoscaling/v1" {
@@ -55,6 +55,9 @@ fn metrics(object: &Value) -> (Cow<'_, [Value]>, Cow<'_, [Value]>) {
     let mut current = annotated("current-metrics");
     if let Some(target) = spec["targetCPUUtilizationPercentage"].as_i64() {
         metrics.push(cpu(json!({"targetAverageUtilization": target})));
+    }
+    if metrics.is_empty() {
+        metrics.push(cpu(json!({"targetAverageUtilization": 80})));
     }
     if let (true, Some(now)) = (
         current.is_empty(),
@@ -99,16 +102,16 @@ fn target(metric: &Value, current: &Value) -> String {
     let (metric, current) = (&metric[source], &current[source]);
     let wanted_average = amount(metric, "target", "AverageValue");
     let average = amount(current, "current", "AverageValue");
-    let known = |amount: &Value| match current {
+    let known = |value: &Value| match current {
         Value::Null => UNKNOWN.to_owned(),
-        _ => quantity(amount),
+        _ => pointed(value),
     };
     let name = text(&metric["name"]);
     match source {
-        "pods" => format!("{}/{}", known(average), quantity(wanted_average)),
+        "pods" => format!("{}/{}", known(average), pointed(wanted_average)),
         "external" | "object" if wanted_average.is_null() => {
             let value = known(amount(current, "current", "Value"));
-            format!("{value}/{}", quantity(amount(metric, "target", "Value")))
+            format!("{value}/{}", pointed(amount(metric, "target", "Value")))
         }
         "external" | "object" => {
             let average = match average {
@@ -127,6 +130,14 @@ fn target(metric: &Value, current: &Value) -> String {
             format!("{name}: {used}/{wanted}")
         }
         _ => format!("{name}: {}/{}", known(average), quantity(wanted_average)),
+    }
+}
+
+/// A quantity; of none, what Go prints.
+fn pointed(value: &Value) -> String {
+    match value {
+        Value::Null => "<nil>".to_owned(),
+        value => quantity(value),
     }
 }
 

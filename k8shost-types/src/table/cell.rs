@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::duration::{between, human};
 use crate::{
-    quantity,
-    selector::{LabelSelector, Operator, Requirement},
+    quantity::Quantity,
+    selector::{Operator, Requirement},
     time,
 };
 
@@ -73,14 +73,17 @@ pub(super) fn span(from: SystemTime, to: SystemTime) -> String {
     human(between(from, to))
 }
 
-/// A quantity in canonical form, `0` where there is none.
+/// A quantity as Kubernetes writes it, `0` where there is none.
 pub(super) fn quantity(value: &Value) -> String {
     let text = match value {
         Value::String(text) => text.clone(),
         Value::Number(number) => number.to_string(),
         _ => return "0".to_owned(),
     };
-    quantity::normalize(&text).ok().flatten().unwrap_or(text)
+    match text.parse::<Quantity>() {
+        Ok(quantity) => quantity.written(&text),
+        Err(_) => text,
+    }
 }
 
 /// A number or a text, as the types that are either.
@@ -107,10 +110,9 @@ pub(super) fn labels(value: &Value) -> String {
 /// A selector of labels and expressions in one line, "" where it selects all or is absent; `None`
 /// when it is malformed.
 pub(super) fn selector(value: &Value) -> Option<String> {
-    let mut requirements = Vec::new();
+    let mut terms = Vec::new();
     for (key, value) in value["matchLabels"].as_object().into_iter().flatten() {
-        let values = vec![text(value).to_owned()];
-        requirements.push(Requirement::new(key, Operator::Equals, values).ok()?);
+        terms.push((key.as_str(), Operator::Equals, vec![text(value).to_owned()]));
     }
     for expression in items(&value["matchExpressions"]) {
         let operator = match text(&expression["operator"]) {
@@ -122,9 +124,24 @@ pub(super) fn selector(value: &Value) -> Option<String> {
         };
         let values = items(&expression["values"]);
         let values = values.iter().map(|value| text(value).to_owned()).collect();
-        requirements.push(Requirement::new(text(&expression["key"]), operator, values).ok()?);
+        terms.push((text(&expression["key"]), operator, values));
     }
-    Some(LabelSelector::new(requirements).to_string())
+    terms.sort_by_key(|(key, ..)| *key);
+    let shown = terms.into_iter().map(|(key, operator, mut values)| {
+        Requirement::new(key, operator, values.clone()).ok()?;
+        // A value that is there twice is shown twice, other than in a requirement.
+        values.sort_unstable();
+        let values = values.join(",");
+        Some(match operator {
+            Operator::In => format!("{key} in ({values})"),
+            Operator::NotIn => format!("{key} notin ({values})"),
+            Operator::Exists => key.to_owned(),
+            Operator::DoesNotExist => format!("!{key}"),
+            _ => format!("{key}={values}"),
+        })
+    });
+    let shown: Vec<String> = shown.collect::<Option<_>>()?;
+    Some(shown.join(","))
 }
 
 /// The same with `<none>` for nothing and `<error>` for what is malformed.
@@ -167,7 +184,7 @@ pub(super) fn first_three<'a>(texts: impl Iterator<Item = &'a str>) -> String {
 pub(super) fn is_true(conditions: &Value, kind: &str) -> bool {
     items(conditions)
         .iter()
-        .find(|condition| condition["type"] == kind)
+        .find(|condition| text(&condition["type"]) == kind)
         .is_some_and(|condition| condition["status"] == "True")
 }
 

@@ -132,33 +132,73 @@ fn printed(value: &Value) -> String {
     match value {
         Value::Null => "<no value>".to_owned(),
         Value::Bool(flag) => flag.to_string(),
-        Value::Number(number) => go_number(number),
+        Value::Number(number) => go_number(number, 1e-4),
         Value::String(text) => text.clone(),
-        tree => tree
-            .to_string()
-            .replace('<', "\\u003c")
-            .replace('>', "\\u003e")
-            .replace('&', "\\u0026")
-            .replace('\u{2028}', "\\u2028")
-            .replace('\u{2029}', "\\u2029"),
+        tree => {
+            let mut out = String::new();
+            go_json(tree, &mut out);
+            out
+        }
     }
 }
 
-/// Go's `%v`: the shortest digits, with an exponent from 1e21 on and below 1e-4.
-fn go_number(number: &Number) -> String {
+/// JSON as Go writes it: no fraction where there is none, and nothing that HTML would take for its
+/// own.
+fn go_json(value: &Value, out: &mut String) {
+    match value {
+        Value::Number(number) => {
+            let number = go_number(number, 1e-6);
+            out.push_str(&number.replace("e-0", "e-"));
+        }
+        Value::Array(items) => {
+            for (i, item) in items.iter().enumerate() {
+                out.push(if i == 0 { '[' } else { ',' });
+                go_json(item, out);
+            }
+            out.push_str(if items.is_empty() { "[]" } else { "]" });
+        }
+        Value::Object(fields) => {
+            for (i, (name, value)) in fields.iter().enumerate() {
+                out.push(if i == 0 { '{' } else { ',' });
+                out.push_str(&go_text(name));
+                out.push(':');
+                go_json(value, out);
+            }
+            out.push_str(if fields.is_empty() { "{}" } else { "}" });
+        }
+        Value::String(text) => out.push_str(&go_text(text)),
+        other => out.push_str(&other.to_string()),
+    }
+}
+
+fn go_text(text: &str) -> String {
+    Value::from(text)
+        .to_string()
+        .replace('<', "\\u003c")
+        .replace('>', "\\u003e")
+        .replace('&', "\\u0026")
+        .replace('\u{2028}', "\\u2028")
+        .replace('\u{2029}', "\\u2029")
+}
+
+/// The shortest digits, with an exponent from 1e21 on and below the least.
+fn go_number(number: &Number, least: f64) -> String {
     let fraction = match (number.as_i64(), number.as_f64()) {
         (None, Some(fraction)) => fraction,
         _ => return number.to_string(),
     };
-    let scientific = format!("{fraction:e}");
-    let Some((digits, exponent)) = scientific.split_once('e') else {
-        return scientific;
-    };
-    match exponent.parse::<i32>() {
-        Ok(exponent) if !(-4..21).contains(&exponent) => {
-            let sign = if exponent < 0 { '-' } else { '+' };
-            format!("{digits}e{sign}{:02}", exponent.unsigned_abs())
+    let size = fraction.abs();
+    if size == 0.0 || (least..1e21).contains(&size) {
+        return fraction.to_string();
+    }
+    match format!("{fraction:e}").split_once('e') {
+        Some((digits, exponent)) => {
+            let (sign, exponent) = match exponent.strip_prefix('-') {
+                Some(exponent) => ('-', exponent),
+                None => ('+', exponent),
+            };
+            format!("{digits}e{sign}{exponent:0>2}")
         }
-        _ => fraction.to_string(),
+        None => fraction.to_string(),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! It is that of kubectl without its templates: fields with escaped dots, `['key']`, `[2]`, `[-1]`,
 //! `[1:4:2]`, `[*]`, `.*`, unions `[0,2]` and `['a','b']`, descent `..`, filters `[?(@.a==1)]` and
-//! `[?(@.a)]`. There is no `range`.
+//! `[?(@.a)]`. There are no braces and no `range`.
 
 use std::{borrow::Cow, cmp::Ordering};
 
@@ -26,7 +26,12 @@ enum Step {
         /// Nothing to compare with: the left must be there.
         right: Option<(String, Vec<Step>)>,
     },
+    /// This, for each value that there is.
     Literal(Value),
+    /// This, once, whatever there is.
+    Text(String),
+    /// A word that means nothing here: whatever is looked for is not found.
+    Word,
 }
 
 /// Which items of a list, as Python has it, but nothing out of bounds.
@@ -93,14 +98,14 @@ fn parse(text: &str, depth: usize) -> Option<Vec<Step>> {
             steps.push(Step::Descend);
             rest = after;
             if after.starts_with(|c: char| c == '_' || c.is_alphanumeric()) {
-                let (step, after) = parse_field(after);
+                let (step, after) = parse_field(after)?;
                 steps.push(step);
                 rest = after;
             }
         } else if matches!(c, ' ' | '@' | '$') {
             rest = &rest[1..];
         } else if c == '.' {
-            let (step, after) = parse_field(&rest[1..]);
+            let (step, after) = parse_field(&rest[1..])?;
             steps.push(step);
             rest = after;
         } else if c == '[' {
@@ -112,7 +117,7 @@ fn parse(text: &str, depth: usize) -> Option<Vec<Step>> {
             rest = after;
         } else if matches!(c, '"' | '\'') {
             let (literal, after) = parse_quoted(rest, c)?;
-            steps.push(Step::Literal(literal.into()));
+            steps.push(Step::Text(literal));
             rest = after;
         } else {
             let end = rest.find(ends_word).unwrap_or(rest.len());
@@ -124,7 +129,7 @@ fn parse(text: &str, depth: usize) -> Option<Vec<Step>> {
                     .map_or(rest.len(), |end| end + 1),
                 false => end,
             };
-            steps.push(Step::Literal(parse_word(&rest[..end], number)?));
+            steps.push(parse_word(&rest[..end], number)?);
             rest = &rest[end..];
         }
     }
@@ -135,24 +140,30 @@ fn ends_word(c: char) -> bool {
     " \t\r\n.,[]$@{}".contains(c)
 }
 
-fn parse_word(word: &str, number: bool) -> Option<Value> {
-    if !number {
-        return Some(word.parse::<bool>().ok()?.into());
+fn parse_word(word: &str, number: bool) -> Option<Step> {
+    if number {
+        let value = match word.parse::<i64>() {
+            Ok(whole) => whole.into(),
+            Err(_) => word.parse::<f64>().ok()?.into(),
+        };
+        return Some(Step::Literal(value));
     }
-    match word.parse::<i64>() {
-        Ok(whole) => Some(whole.into()),
-        Err(_) => Some(word.parse::<f64>().ok()?.into()),
+    let starts = |c: char| c == '_' || c.is_alphanumeric();
+    match word {
+        "true" => Some(Step::Literal(true.into())),
+        "false" => Some(Step::Literal(false.into())),
+        word => word.starts_with(starts).then_some(Step::Word),
     }
 }
 
 /// A field's name, up to what ends it; a backslash takes the next sign as it is.
-fn parse_field(text: &str) -> (Step, &str) {
+fn parse_field(text: &str) -> Option<(Step, &str)> {
     let mut name = String::new();
     let mut signs = text.char_indices();
     let mut end = text.len();
     while let Some((at, c)) = signs.next() {
         if c == '\\' {
-            name.extend(signs.next().map(|(_, c)| c));
+            name.push(signs.next()?.1);
         } else if ends_word(c) {
             end = at;
             break;
@@ -164,7 +175,7 @@ fn parse_field(text: &str) -> (Step, &str) {
         "*" => Step::Every,
         _ => Step::Field(name),
     };
-    (step, &text[end..])
+    Some((step, &text[end..]))
 }
 
 /// What is inside of `[?(` and `)]`; a parenthesis in quotes does not count.
@@ -272,6 +283,8 @@ fn walk<'a>(steps: &[Step], from: Found<'a>, budget: &mut usize) -> Result<Found
     for step in steps {
         let mut next = Vec::new();
         match step {
+            Step::Word => return Err(Stuck),
+            Step::Text(text) => next.push(Cow::Owned(text.as_str().into())),
             Step::Union(paths) => {
                 for path in paths {
                     next.append(&mut walk(path, at.clone(), budget)?);
@@ -332,7 +345,7 @@ fn advance<'a>(
                 }
             }
         }
-        Step::Slice(_) | Step::Union(_) | Step::Literal(_) => {}
+        Step::Slice(_) | Step::Union(_) | Step::Literal(_) | Step::Text(_) | Step::Word => {}
     }
     Ok(())
 }

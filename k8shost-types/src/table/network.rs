@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     cell::{
-        NONE, age, cells, count, filled_or, first_three, items, labels, number, set_or,
+        NONE, UNKNOWN, age, cells, count, filled_or, first_three, items, labels, number, set_or,
         shown_selector, text, texts,
     },
     column::{AGE, Column, NAME, SELECTOR},
@@ -50,18 +50,22 @@ fn port(port: &Value) -> String {
 
 fn external_ip(service: &Value) -> String {
     let spec = &service["spec"];
-    let own = texts(&spec["externalIPs"], ",");
-    let balanced = match text(&spec["type"]) {
-        "ClusterIP" | "NodePort" => return filled_or(&own, NONE).to_owned(),
-        "ExternalName" => return text(&spec["externalName"]).to_owned(),
-        "LoadBalancer" => load_balancer(service),
-        _ => return "<unknown>".to_owned(),
-    };
-    match (balanced.as_str(), own.as_str()) {
-        ("", "") => "<pending>".to_owned(),
-        (_, "") => balanced,
-        ("", _) => own,
-        _ => format!("{balanced},{own}"),
+    let own = &spec["externalIPs"];
+    match text(&spec["type"]) {
+        "ClusterIP" | "NodePort" if count(own) == 0 => NONE.to_owned(),
+        "ClusterIP" | "NodePort" => texts(own, ","),
+        "ExternalName" => text(&spec["externalName"]).to_owned(),
+        "LoadBalancer" => balanced_ip(&load_balancer(service), own),
+        _ => UNKNOWN.to_owned(),
+    }
+}
+
+fn balanced_ip(balanced: &str, own: &Value) -> String {
+    match (balanced, count(own)) {
+        ("", 0) => "<pending>".to_owned(),
+        (_, 0) => balanced.to_owned(),
+        ("", _) => texts(own, ","),
+        _ => format!("{balanced},{}", texts(own, ",")),
     }
 }
 

@@ -143,7 +143,7 @@ fn look_at_init_containers(
         // Of two of one name the last counts.
         let sidecar = declared
             .iter()
-            .rfind(|one| one["name"] == container["name"])
+            .rfind(|one| text(&one["name"]) == text(&container["name"]))
             .is_some_and(is_sidecar);
         if sidecar {
             sidecar_restarts.add(container);

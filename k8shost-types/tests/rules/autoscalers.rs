@@ -95,4 +95,7 @@ fn autoscalers_show_two_targets_of_either_version() {
         cells("autoscaling", "horizontalpodautoscalers", object)[2],
         "cpu: 20%/70%"
     );
+    let object = json!({"apiVersion": "autoscaling/v1"});
+    let shown = cells("autoscaling", "horizontalpodautoscalers", object);
+    assert_eq!(shown[2], "cpu: <unknown>/80%");
 }
