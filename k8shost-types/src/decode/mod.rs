@@ -20,7 +20,9 @@ use crate::{
     schema::{Type, builtin},
 };
 
+pub(crate) use read::DEEPEST;
 use read::Found;
+pub(crate) use scalar::what;
 
 /// Bodies of more bytes than this are refused, as Kubernetes refuses them.
 pub const LONGEST: usize = 3 << 20;
