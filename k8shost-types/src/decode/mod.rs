@@ -153,6 +153,7 @@ pub fn parse(
         Format::Yaml => {
             let options = serde_saphyr::options! {
                 duplicate_keys: serde_saphyr::DuplicateKeyPolicy::PassThrough,
+                legacy_octal_numbers: true,
                 with_snippet: false,
             };
             serde_saphyr::with_deserializer_from_slice_with_options(body, options, |source| {

@@ -12,6 +12,9 @@ use crate::{
 
 const MOST: usize = 10_000;
 
+/// More values than this are not looked at or moved for one patch: some tenths of a second.
+const MOST_WORK: usize = 1 << 26;
+
 pub(super) fn parse(ops: Vec<Value>) -> Result<Vec<PatchOperation>, Error> {
     if ops.len() > MOST {
         return Err(too_large(format_args!(
@@ -43,22 +46,29 @@ pub(super) fn unknown(ops: &[Value]) -> Vec<String> {
 
 pub(super) fn apply(object: &mut Value, ops: &[PatchOperation]) -> Result<(), Error> {
     let mut copied = 0;
+    let mut work = MOST_WORK;
     for op in ops {
-        let (value, copies) = match op {
-            PatchOperation::Add(op) => (Some(&op.value), false),
-            PatchOperation::Replace(op) => (Some(&op.value), false),
-            PatchOperation::Move(op) => (object.pointer(op.from.as_str()), false),
-            PatchOperation::Copy(op) => (object.pointer(op.from.as_str()), true),
-            PatchOperation::Remove(_) | PatchOperation::Test(_) => (None, false),
+        let (value, from) = match op {
+            PatchOperation::Add(op) => (Some(&op.value), None),
+            PatchOperation::Replace(op) => (Some(&op.value), None),
+            PatchOperation::Move(op) => (object.pointer(op.from.as_str()), Some(&op.from)),
+            PatchOperation::Copy(op) => (object.pointer(op.from.as_str()), Some(&op.from)),
+            PatchOperation::Remove(_) | PatchOperation::Test(_) => (None, None),
         };
         if let Some(value) = value {
-            check_depth(op.path(), value)?;
-            if copies {
+            let room = DEEPEST.checked_sub(op.path().tokens().count());
+            if !room.is_some_and(|room| fits(value, room, &mut work)) {
+                return Err(Error::bad_request("the object is nested too deep"));
+            }
+            if matches!(op, PatchOperation::Copy(_)) {
                 copied += value.to_string().len();
             }
-            if copied > LONGEST {
-                return Err(too_large(format_args!("limit is {LONGEST}")));
-            }
+        }
+        work = work
+            .saturating_sub(siblings(object, op.path()))
+            .saturating_sub(from.map_or(0, |from| siblings(object, from)));
+        if copied > LONGEST || work == 0 {
+            return Err(too_large(format_args!("limit is {LONGEST}")));
         }
         json_patch::patch(object, std::slice::from_ref(op))
             .map_err(|error| unprocessable().with_cause(error))?;
@@ -66,24 +76,25 @@ pub(super) fn apply(object: &mut Value, ops: &[PatchOperation]) -> Result<(), Er
     Ok(())
 }
 
-/// Refuses to put a value where it would be too deep: what walks the object does so by recursion.
-fn check_depth(path: &Pointer, value: &Value) -> Result<(), Error> {
-    fn fits(value: &Value, left: usize) -> bool {
-        let Some(left) = left.checked_sub(1) else {
-            return false;
-        };
-        match value {
-            Value::Array(items) => items.iter().all(|item| fits(item, left)),
-            Value::Object(fields) => fields.values().all(|field| fits(field, left)),
-            _ => true,
-        }
+/// Whether a value is no deeper than there is room where it is put: what walks the object does so by recursion.
+fn fits(value: &Value, room: usize, work: &mut usize) -> bool {
+    *work = work.saturating_sub(1);
+    let Some(room) = room.checked_sub(1) else {
+        return false;
+    };
+    match value {
+        Value::Array(items) => items.iter().all(|item| fits(item, room, work)),
+        Value::Object(fields) => fields.values().all(|field| fits(field, room, work)),
+        _ => true,
     }
-    let left = DEEPEST.checked_sub(path.tokens().count());
-    if left.is_some_and(|left| fits(value, left)) {
-        Ok(())
-    } else {
-        Err(Error::bad_request("the object is nested too deep"))
-    }
+}
+
+/// How many items of a list may have to move when one comes or goes.
+fn siblings(object: &Value, path: &Pointer) -> usize {
+    let list = path
+        .parent()
+        .and_then(|parent| object.pointer(parent.as_str()));
+    list.and_then(Value::as_array).map_or(0, Vec::len)
 }
 
 fn too_large(why: std::fmt::Arguments<'_>) -> Error {

@@ -394,10 +394,15 @@ fn a_patch_cannot_blow_an_object_up() {
         json!({"op": "add", "path": "/data/a/0", "value": [[[[]]]]}),
     ];
     let nested: Vec<Value> = (0..200).map(|depth| json!({"op": "add", "path": format!("/data/a{}", "/0".repeat(depth)), "value": [0]})).collect();
+    let long: Vec<Value> =
+        std::iter::once(json!({"op": "add", "path": "/data/a", "value": vec![0; 50_000]}))
+            .chain((0..5_000).map(|_| json!({"op": "add", "path": "/data/a/0", "value": 0})))
+            .collect();
     for (ops, reason) in [
         (doubling, Reason::RequestEntityTooLarge),
         (deepening, Reason::Invalid),
         (nested, Reason::BadRequest),
+        (long, Reason::RequestEntityTooLarge),
     ] {
         let body = Value::from(ops).to_string();
         let error = patch(
