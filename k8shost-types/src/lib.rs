@@ -16,6 +16,7 @@ pub mod names;
 pub mod namespace;
 mod net;
 pub mod node;
+pub mod patch;
 pub mod pod;
 pub mod quantity;
 mod rules;

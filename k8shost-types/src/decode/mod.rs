@@ -20,7 +20,9 @@ use crate::{
     schema::{Type, builtin},
 };
 
+pub(crate) use read::DEEPEST;
 use read::Found;
+pub(crate) use scalar::what;
 
 /// Bodies of more bytes than this are refused, as Kubernetes refuses them.
 pub const LONGEST: usize = 3 << 20;
@@ -151,6 +153,7 @@ pub fn parse(
         Format::Yaml => {
             let options = serde_saphyr::options! {
                 duplicate_keys: serde_saphyr::DuplicateKeyPolicy::PassThrough,
+                legacy_octal_numbers: true,
                 with_snippet: false,
             };
             serde_saphyr::with_deserializer_from_slice_with_options(body, options, |source| {

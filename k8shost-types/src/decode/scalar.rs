@@ -57,7 +57,7 @@ pub(super) fn take(schema: Type<'_>, value: Value) -> Result<Value, Misfit> {
 }
 
 /// What Go calls a value of JSON.
-pub(super) fn what(value: &Value) -> &'static str {
+pub(crate) fn what(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "bool",

@@ -396,6 +396,35 @@ fn field_validation_is_one_of_three() {
     );
 }
 
+#[test]
+fn yaml_scalars_are_those_of_yaml_1_1() {
+    for (text, wanted) in [
+        ("a: yes", json!({"a": true})),
+        ("a: 'yes'", json!({"a": "yes"})),
+        ("a: 0644", json!({"a": 420})),
+        ("a: 0o644", json!({"a": 420})),
+        ("a: 0x1F", json!({"a": 31})),
+        ("a: ~", json!({"a": null})),
+        ("a:", json!({"a": null})),
+        ("a: .5", json!({"a": 0.5})),
+        ("1: x", json!({"1": "x"})),
+        (
+            "a: 2026-01-02T03:04:05Z",
+            json!({"a": "2026-01-02T03:04:05Z"}),
+        ),
+        ("a: !!str 5", json!({"a": "5"})),
+        (
+            "b: &x {c: 1}\na: {<<: *x, d: 2}",
+            json!({"a": {"c": 1, "d": 2}, "b": {"c": 1}}),
+        ),
+        ("a: |\n  x\n  y\n", json!({"a": "x\ny\n"})),
+        ("", json!(null)),
+    ] {
+        let read = parse(text.as_bytes(), Format::Yaml, None).unwrap();
+        assert_eq!(read.value, wanted, "{text}");
+    }
+}
+
 proptest! {
     #[test]
     fn no_body_panics(body: Vec<u8>, text in r#"[\[\]{}:,"'a0&*!|>#%@\- \n]{0,40}"#) {
