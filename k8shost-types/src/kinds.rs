@@ -1,6 +1,6 @@
 //! The table of Kubernetes' kinds: one row for each.
 
-use crate::{core_v1, namespace, node, pod, service, strategy::Strategy};
+use crate::{apps, batch, core_v1, namespace, node, pod, service, strategy::Strategy};
 
 /// The rows by group.
 pub static GROUPS: &[&[&Strategy]] = &[
@@ -11,6 +11,8 @@ pub static GROUPS: &[&[&Strategy]] = &[
         &namespace::STRATEGY,
     ],
     core_v1::ALL,
+    apps::ALL,
+    batch::ALL,
 ];
 
 /// All rows.

@@ -4,7 +4,9 @@
 //! judges them.
 
 pub mod addresses;
+pub mod apps;
 mod base64;
+pub mod batch;
 pub mod core_v1;
 pub mod error;
 pub mod field;

@@ -15,3 +15,4 @@ mod samples;
 mod selectors;
 mod services;
 mod updates;
+mod work;

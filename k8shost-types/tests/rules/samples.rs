@@ -85,5 +85,44 @@ fn sent() -> Vec<(&'static str, &'static str, Value)> {
     sent.extend([
         ("events.k8s.io/v1", "events", json!({"eventTime": "2026-01-02T03:04:05.000000Z", "reportingController": "c", "reportingInstance": "i", "action": "a", "reason": "r", "type": "Normal", "regarding": {"kind": "Pod", "name": "p", "namespace": "w"}, "series": {"count": 2, "lastObservedTime": "2026-01-02T03:04:05.000000Z"}})),
     ]);
+    sent.extend(work());
     sent
+}
+
+/// Controllers and jobs.
+fn work() -> Vec<(&'static str, &'static str, Value)> {
+    let selector = json!({"matchLabels": {"a": "b"}});
+    let spec = json!({"selector": selector, "template": template()});
+    let claims = json!([{"metadata": {"name": "v"}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}]);
+    let failure = json!({"rules": [{"action": "Count", "onExitCodes": {"operator": "In", "values": [1, 2], "containerName": "c"}}, {"action": "Ignore", "onPodConditions": [{"type": "t"}]}]});
+    let success = json!({"rules": [{"succeededIndexes": "0-1", "succeededCount": 1}]});
+    vec![
+        ("apps/v1", "deployments", json!({"spec": spec.clone()})),
+        ("apps/v1", "replicasets", json!({"spec": spec.clone()})),
+        (
+            "apps/v1",
+            "statefulsets",
+            json!({"spec": {"selector": selector, "template": template(), "serviceName": "s", "volumeClaimTemplates": claims, "ordinals": {"start": 1}}}),
+        ),
+        ("apps/v1", "daemonsets", json!({"spec": spec})),
+        (
+            "apps/v1",
+            "controllerrevisions",
+            json!({"revision": 1, "data": {"a": 1}}),
+        ),
+        (
+            "batch/v1",
+            "jobs",
+            json!({"spec": {"template": job_template(), "completions": 3, "completionMode": "Indexed", "backoffLimitPerIndex": 2, "podFailurePolicy": failure, "successPolicy": success, "managedBy": "a.b/c"}}),
+        ),
+        (
+            "batch/v1",
+            "cronjobs",
+            json!({"spec": {"schedule": "*/5 * * * *", "timeZone": "Etc/UTC", "jobTemplate": {"spec": {"template": job_template()}}}}),
+        ),
+    ]
+}
+
+pub(crate) fn job_template() -> Value {
+    json!({"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}})
 }
