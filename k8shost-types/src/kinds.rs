@@ -1,6 +1,9 @@
 //! The table of Kubernetes' kinds: one row for each.
 
-use crate::{apps, batch, core_v1, namespace, node, pod, service, strategy::Strategy};
+use crate::{
+    apps, batch, coordination, core_v1, discovery, namespace, node, pod, policy, rbac,
+    runtime_class, scheduling, service, strategy::Strategy,
+};
 
 /// The rows by group.
 pub static GROUPS: &[&[&Strategy]] = &[
@@ -13,6 +16,12 @@ pub static GROUPS: &[&[&Strategy]] = &[
     core_v1::ALL,
     apps::ALL,
     batch::ALL,
+    coordination::ALL,
+    discovery::ALL,
+    policy::ALL,
+    rbac::ALL,
+    scheduling::ALL,
+    runtime_class::ALL,
 ];
 
 /// All rows.

@@ -9,6 +9,7 @@ mod names;
 mod namespaces;
 mod nodes;
 mod pods;
+mod policies;
 mod quantities;
 mod robust;
 mod samples;
