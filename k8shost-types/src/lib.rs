@@ -4,9 +4,13 @@
 //! judges them.
 
 pub mod addresses;
+pub mod apps;
 mod base64;
+pub mod batch;
+pub mod coordination;
 pub mod core_v1;
 pub mod decode;
+pub mod discovery;
 pub mod error;
 pub mod field;
 mod json;
@@ -18,9 +22,13 @@ mod net;
 pub mod node;
 pub mod patch;
 pub mod pod;
+pub mod policy;
 pub mod quantity;
+pub mod rbac;
 mod rules;
 pub mod schema;
+pub mod runtime_class;
+pub mod scheduling;
 mod seen;
 pub mod selector;
 pub mod service;

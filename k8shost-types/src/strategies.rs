@@ -1,6 +1,9 @@
 //! The table of Kubernetes' kinds: one row for each.
 
-use crate::{core_v1, namespace, node, pod, service, strategy::Strategy};
+use crate::{
+    apps, batch, coordination, core_v1, discovery, namespace, node, pod, policy, rbac,
+    runtime_class, scheduling, service, strategy::Strategy,
+};
 
 /// The rows by group.
 pub static GROUPS: &[&[&Strategy]] = &[
@@ -11,6 +14,14 @@ pub static GROUPS: &[&[&Strategy]] = &[
         &namespace::STRATEGY,
     ],
     core_v1::ALL,
+    apps::ALL,
+    batch::ALL,
+    coordination::ALL,
+    discovery::ALL,
+    policy::ALL,
+    rbac::ALL,
+    scheduling::ALL,
+    runtime_class::ALL,
 ];
 
 /// All rows.

@@ -19,6 +19,7 @@ pub use claim::PERSISTENT_VOLUME_CLAIM;
 pub(crate) use claim::default as default_claim;
 pub use config::CONFIG_MAP;
 pub use controller::REPLICATION_CONTROLLER;
+pub(crate) use controller::{replica_fields, replica_status_update};
 pub use endpoints::ENDPOINTS;
 pub use event::{EVENT, EVENTS_EVENT};
 pub use limits::LIMIT_RANGE;

@@ -8,14 +8,10 @@ use crate::{
     error::Error,
     json::{self as tree, ensure_object, get, get_mut, int, list, list_mut, text},
     meta,
+    scheduling::SYSTEM_CLASSES,
 };
 
 const EVICTION_SECONDS: i64 = 300;
-/// The priority classes that are always there.
-const SYSTEM_CLASSES: [(&str, i64); 2] = [
-    ("system-cluster-critical", 2_000_000_000),
-    ("system-node-critical", 2_000_001_000),
-];
 const PREEMPTION: &str = "PreemptLowerPriority";
 
 /// A new pod's tolerations for nodes that fail, and its priority. A priority class that there is not,

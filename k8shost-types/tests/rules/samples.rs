@@ -85,5 +85,99 @@ fn sent() -> Vec<(&'static str, &'static str, Value)> {
     sent.extend([
         ("events.k8s.io/v1", "events", json!({"eventTime": "2026-01-02T03:04:05.000000Z", "reportingController": "c", "reportingInstance": "i", "action": "a", "reason": "r", "type": "Normal", "regarding": {"kind": "Pod", "name": "p", "namespace": "w"}, "series": {"count": 2, "lastObservedTime": "2026-01-02T03:04:05.000000Z"}})),
     ]);
+    sent.extend(work());
+    sent.extend(policies());
     sent
+}
+
+/// Controllers and jobs.
+fn work() -> Vec<(&'static str, &'static str, Value)> {
+    let selector = json!({"matchLabels": {"a": "b"}});
+    let spec = json!({"selector": selector, "template": template()});
+    let claims = json!([{"metadata": {"name": "v"}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}]);
+    let failure = json!({"rules": [{"action": "Count", "onExitCodes": {"operator": "In", "values": [1, 2], "containerName": "c"}}, {"action": "Ignore", "onPodConditions": [{"type": "t"}]}]});
+    let success = json!({"rules": [{"succeededIndexes": "0-1", "succeededCount": 1}]});
+    vec![
+        ("apps/v1", "deployments", json!({"spec": spec.clone()})),
+        ("apps/v1", "replicasets", json!({"spec": spec.clone()})),
+        (
+            "apps/v1",
+            "statefulsets",
+            json!({"spec": {"selector": selector, "template": template(), "serviceName": "s", "volumeClaimTemplates": claims, "ordinals": {"start": 1}}}),
+        ),
+        ("apps/v1", "daemonsets", json!({"spec": spec})),
+        (
+            "apps/v1",
+            "controllerrevisions",
+            json!({"revision": 1, "data": {"a": 1}}),
+        ),
+        (
+            "batch/v1",
+            "jobs",
+            json!({"spec": {"template": job_template(), "completions": 3, "completionMode": "Indexed", "backoffLimitPerIndex": 2, "podFailurePolicy": failure, "successPolicy": success, "managedBy": "a.b/c"}}),
+        ),
+        (
+            "batch/v1",
+            "cronjobs",
+            json!({"spec": {"schedule": "*/5 * * * *", "timeZone": "Etc/UTC", "jobTemplate": {"spec": {"template": job_template()}}}}),
+        ),
+    ]
+}
+
+pub(crate) fn job_template() -> Value {
+    json!({"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}})
+}
+
+/// Leases, slices, budgets, roles and classes.
+fn policies() -> Vec<(&'static str, &'static str, Value)> {
+    let rbac = "rbac.authorization.k8s.io/v1";
+    let role =
+        |kind: &str| json!({"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": "r"});
+    vec![
+        (
+            "coordination.k8s.io/v1",
+            "leases",
+            json!({"spec": {"holderIdentity": "h", "leaseDurationSeconds": 15}}),
+        ),
+        (
+            "discovery.k8s.io/v1",
+            "endpointslices",
+            json!({"addressType": "IPv4", "endpoints": [{"addresses": ["1.2.3.4"], "hints": {"forZones": [{"name": "z"}]}}], "ports": [{"port": 80}]}),
+        ),
+        (
+            "policy/v1",
+            "poddisruptionbudgets",
+            json!({"spec": {"minAvailable": "50%", "selector": {"matchLabels": {"a": "b"}}}}),
+        ),
+        (
+            rbac,
+            "roles",
+            json!({"rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]}),
+        ),
+        (
+            rbac,
+            "clusterroles",
+            json!({"rules": [{"nonResourceURLs": ["/x"], "verbs": ["get"]}], "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {"a": "b"}}]}}),
+        ),
+        (
+            rbac,
+            "rolebindings",
+            json!({"roleRef": role("Role"), "subjects": [{"kind": "User", "name": "u"}]}),
+        ),
+        (
+            rbac,
+            "clusterrolebindings",
+            json!({"roleRef": role("ClusterRole"), "subjects": [{"kind": "ServiceAccount", "name": "u", "namespace": "n"}]}),
+        ),
+        (
+            "scheduling.k8s.io/v1",
+            "priorityclasses",
+            json!({"value": 5}),
+        ),
+        (
+            "node.k8s.io/v1",
+            "runtimeclasses",
+            json!({"handler": "h", "overhead": {"podFixed": {"cpu": "1"}}, "scheduling": {"nodeSelector": {"a": "b"}, "tolerations": [{"operator": "Exists"}]}}),
+        ),
+    ]
 }

@@ -1,0 +1,74 @@
+//! ReplicaSet.
+
+use serde_json::{Value, json};
+
+use super::{drop_disabled, template_defaults, validate_selector};
+use crate::{
+    core_v1::{replica_fields, replica_status_update},
+    field::Path,
+    json as tree, names, pod,
+    rules::{self, Errors, fill_absent, non_negative, part, spec},
+    strategy::Strategy,
+};
+
+/// The row of ReplicaSet in the table of kinds.
+pub static REPLICA_SET: Strategy = Strategy {
+    kind: "ReplicaSet",
+    api_version: "apps/v1",
+    resource: "replicasets",
+    default,
+    prepare_create: |object| {
+        rules::begin(object, json!({"replicas": 0}));
+        drop_disabled(object);
+    },
+    validate_create,
+    prepare_update: |new, old| {
+        drop_disabled(new);
+        rules::prepare_update(new, old);
+    },
+    validate_update,
+    prepare_status_update: rules::prepare_status_update,
+    validate_status_update: replica_status_update,
+    selectable: &["metadata.name", "metadata.namespace", "status.replicas"],
+    fields: replica_fields,
+    has_status: true,
+    ..Strategy::BASE
+};
+
+fn default(object: &mut Value) {
+    if let Some(spec) = tree::ensure_object(object, "spec") {
+        fill_absent(spec, "replicas", 1);
+        template_defaults(spec);
+    }
+    rules::zeros(object, &["replicas"]);
+}
+
+fn validate_create(object: &Value) -> Errors {
+    let mut errors = rules::metadata(object, true, names::subdomain_rule);
+    validate(object, &mut errors);
+    errors
+}
+
+fn validate(object: &Value, errors: &mut Errors) {
+    let spec = spec(object);
+    let path = Path::new("spec");
+    non_negative(spec, "replicas", &path, errors);
+    non_negative(spec, "minReadySeconds", &path, errors);
+    let selector = validate_selector(spec, "invalid for deployment", &path, errors);
+    pod::validate_controlled_template(
+        part(spec, "template"),
+        selector,
+        "ReplicaSet",
+        true,
+        &path.child("template"),
+        errors,
+    );
+}
+
+fn validate_update(new: &Value, old: &Value) -> Errors {
+    let mut errors = rules::metadata_update(new, old);
+    validate(new, &mut errors);
+    let path = Path::new("spec");
+    rules::immutable(spec(new), spec(old), "selector", &path, &mut errors);
+    errors
+}

@@ -1,0 +1,52 @@
+//! Lease, the one kind of coordination.k8s.io/v1.
+
+use serde_json::Value;
+
+use crate::{
+    field::Path,
+    json as tree, names,
+    rules::{self, Errors, non_negative, positive, spec},
+    strategy::Strategy,
+};
+
+/// The row of Lease in the table of kinds.
+pub static LEASE: Strategy = Strategy {
+    kind: "Lease",
+    api_version: "coordination.k8s.io/v1",
+    resource: "leases",
+    default: |lease| {
+        tree::ensure_object(lease, "spec");
+    },
+    prepare_create: drop_disabled,
+    validate_create: |lease| {
+        let mut errors = rules::metadata(lease, true, names::subdomain_rule);
+        validate(lease, &mut errors);
+        errors
+    },
+    prepare_update: |new, _| drop_disabled(new),
+    validate_update: |new, old| {
+        let mut errors = rules::metadata_update(new, old);
+        validate(new, &mut errors);
+        errors
+    },
+    create_on_update: true,
+    unconditional_update: false,
+    ..Strategy::BASE
+};
+
+/// The rows of this group.
+pub static ALL: &[&Strategy] = &[&LEASE];
+
+/// The fields of coordinated leader election, which is off.
+fn drop_disabled(lease: &mut Value) {
+    if let Some(spec) = tree::get_mut(lease, "spec") {
+        tree::remove(spec, "strategy");
+        tree::remove(spec, "preferredHolder");
+    }
+}
+
+fn validate(lease: &Value, errors: &mut Errors) {
+    let path = Path::new("spec");
+    positive(spec(lease), "leaseDurationSeconds", &path, errors);
+    non_negative(spec(lease), "leaseTransitions", &path, errors);
+}
