@@ -4,6 +4,7 @@
 //! judges them.
 
 pub mod addresses;
+pub mod apply;
 pub mod error;
 pub mod field;
 mod json;
