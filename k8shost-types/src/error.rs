@@ -92,6 +92,8 @@ pub enum FieldErrorKind {
     NotFound,
     /// The value is not of the field's type, and the object could not be read.
     TypeInvalid,
+    /// Another manager owns the field; of [`Reason::Conflict`], in words of its own.
+    ManagerConflict,
 }
 
 impl FieldErrorKind {
@@ -106,6 +108,7 @@ impl FieldErrorKind {
             Self::TooLong => "Too long",
             Self::TooMany => "Too many",
             Self::NotFound => "Not found",
+            Self::ManagerConflict => "Conflict",
         }
     }
 
@@ -121,6 +124,7 @@ impl FieldErrorKind {
             Self::TooMany => "FieldValueTooMany",
             Self::NotFound => "FieldValueNotFound",
             Self::TypeInvalid => "FieldValueTypeInvalid",
+            Self::ManagerConflict => "FieldManagerConflict",
         }
     }
 }

@@ -4,6 +4,7 @@
 //! judges them.
 
 pub mod addresses;
+pub mod apply;
 pub mod apps;
 mod base64;
 pub mod batch;
@@ -26,9 +27,9 @@ pub mod policy;
 pub mod quantity;
 pub mod rbac;
 mod rules;
-pub mod schema;
 pub mod runtime_class;
 pub mod scheduling;
+pub mod schema;
 mod seen;
 pub mod selector;
 pub mod service;
