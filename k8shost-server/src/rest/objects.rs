@@ -11,6 +11,7 @@ use k8shost_types::{
     Error, FieldError, FieldErrorKind, Reason,
     decode::{self, FieldValidation, Format},
     meta,
+    patch::{Patch, PatchKind},
     schema::{self, Type},
     table::{self, Include, Printer, Version},
 };
@@ -32,6 +33,10 @@ use crate::registry::{
     list::Page,
     write::Preconditions,
 };
+
+const JSON_PATCH: &str = "application/json-patch+json";
+const MERGE_PATCH: &str = "application/merge-patch+json";
+const STRATEGIC_PATCH: &str = "application/strategic-merge-patch+json";
 
 /// Resources of which a delete answers with the object; of others, with a Status.
 const RETURNED: [&str; 8] = [
@@ -268,13 +273,16 @@ impl Call<'_> {
     }
 
     async fn patch(&self, part: Part, body: Bytes) -> Result<Response<Body>, Error> {
-        const MERGE: &str = "application/merge-patch+json";
-        let given = answer::content_type(self.headers);
-        if given != MERGE {
-            return Err(answer::unsupported(given, &[MERGE]));
-        }
-        let patch: Value = serde_json::from_slice(&body)
-            .map_err(|error| Error::bad_request(format!("the patch is no JSON: {error}")))?;
+        let kind = match answer::content_type(self.headers) {
+            JSON_PATCH => PatchKind::Json,
+            MERGE_PATCH => PatchKind::Merge,
+            STRATEGIC_PATCH => PatchKind::Strategic,
+            given => {
+                let read = [JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH];
+                return Err(answer::unsupported(given, &read));
+            }
+        };
+        let patch = Patch::parse(kind, &body)?;
         let Target {
             namespace, name, ..
         } = &self.target;
@@ -285,21 +293,13 @@ impl Call<'_> {
         let patched = self
             .resource()
             .patch(part, namespace, name, move |old| {
-                let mut new = old.clone();
-                merge(&mut new, &patch);
-                let fitted = decode::conform(new, schema)?;
-                if let Some(misfit) = fitted.misfit {
-                    return Err(Error::bad_request(misfit));
+                let patched = patch.apply(schema, old, validation)?;
+                *crate::lock(&warned) = patched.warnings;
+                let found = meta::name(&patched.object);
+                if found != expected {
+                    return Err(misnamed(found, &expected));
                 }
-                let judged = validation
-                    .judge(fitted.strict)
-                    .map_err(Error::bad_request)?;
-                *crate::lock(&warned) = judged;
-                let new = fitted.value;
-                if meta::name(&new) != expected {
-                    return Err(misnamed(meta::name(&new), &expected));
-                }
-                Ok(new)
+                Ok(patched.object)
             })
             .await?;
         self.moved();
@@ -526,24 +526,4 @@ fn misnamed(name: &str, expected: &str) -> Error {
     Error::bad_request(format!(
         "the name of the object ({name}) does not match the name on the URL ({expected})"
     ))
-}
-
-/// JSON merge patch, RFC 7386.
-fn merge(target: &mut Value, patch: &Value) {
-    let Value::Object(patch) = patch else {
-        *target = patch.clone();
-        return;
-    };
-    if !target.is_object() {
-        *target = json!({});
-    }
-    if let Value::Object(target) = target {
-        for (key, value) in patch {
-            if value.is_null() {
-                target.remove(key);
-            } else {
-                merge(target.entry(key).or_insert(Value::Null), value);
-            }
-        }
-    }
 }
