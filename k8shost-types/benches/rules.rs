@@ -12,7 +12,9 @@ use std::{
 
 use k8shost_types::{
     addresses::{ServiceNetwork, allocate, claims},
-    pod,
+    decode::{self, Expected, FieldValidation, Format},
+    patch::{PatchKind, patch},
+    pod, schema,
     selector::LabelSelector,
 };
 use serde_json::{Value, json};
@@ -82,10 +84,49 @@ fn manifest() -> Value {
     })
 }
 
+fn bodies(pod: &Value) {
+    let start = Instant::now();
+    let table = schema::builtin();
+    println!("the table of schemas: {:?}", start.elapsed());
+    let schema = table.of("", "v1", "Pod").expect("a Pod is built in");
+    let expected = Expected {
+        group: "",
+        version: "v1",
+        kind: "Pod",
+        schema,
+    };
+    let body = pod.to_string();
+    time(
+        "JSON without a schema",
+        50,
+        || (),
+        |()| serde_json::from_str::<Value>(&body).expect("JSON"),
+    );
+    let read = |format| {
+        move |()| {
+            decode::object(body.as_bytes(), format, &expected, FieldValidation::Strict)
+                .expect("valid")
+        }
+    };
+    let json = read.clone()(Format::Json);
+    time("decode JSON", 50, || (), json);
+    time("decode YAML", 50, || (), read(Format::Yaml));
+    for kind in [PatchKind::Merge, PatchKind::Strategic] {
+        let change = br#"{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"web","image":"x"}]}}"#;
+        time(
+            &format!("{kind:?} patch"),
+            50,
+            || (),
+            |()| patch(kind, schema, pod, change, FieldValidation::Strict).expect("valid"),
+        );
+    }
+}
+
 fn main() {
     let pod = manifest();
     println!("a pod of {} bytes", pod.to_string().len());
     let now = SystemTime::now();
+    bodies(&pod);
     time(
         "default",
         50,

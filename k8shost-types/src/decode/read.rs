@@ -53,8 +53,8 @@ struct At<'a> {
 #[derive(Clone, Copy)]
 enum Step<'a> {
     Root,
-    /// A field of a type, which is named as Go names it, and has no name in free objects.
-    Field(&'a str, &'a str),
+    /// A field of a type that has a name.
+    Field(Type<'a>, &'a str),
     Key(&'a str),
     Index(usize),
 }
@@ -89,7 +89,7 @@ impl<'a> At<'a> {
 
     fn owner(&self) -> Option<&'a str> {
         match self.step {
-            Step::Field(owner, _) => Some(owner),
+            Step::Field(owner, _) => owner.name()?.rsplit('.').next(),
             _ => self.above.and_then(At::owner),
         }
     }
@@ -334,15 +334,13 @@ impl<'de> Visitor<'de> for Reader<'_, '_> {
                 return Ok(null);
             }
         };
-        let owner = schema.and_then(Type::name).unwrap_or_default();
-        let owner = owner.rsplit('.').next().unwrap_or_default();
         let is_map = schema.is_some_and(|schema| schema.kind() == Kind::Map);
+        let owner = schema.filter(|schema| !is_map && schema.name().is_some());
         let mut fields = Map::new();
         while let Some(name) = source.next_key::<String>()? {
-            let step = if owner.is_empty() || is_map {
-                Step::Key(&name)
-            } else {
-                Step::Field(owner, &name)
+            let step = match owner {
+                Some(owner) => Step::Field(owner, &name),
+                None => Step::Key(&name),
             };
             let at = at.then(step);
             let typed = match field(schema, at.depth == 1, &name) {
