@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::set::FieldSet;
 use crate::{
-    json::{get, list, text},
+    json::{self, get, list, text},
     meta, time,
 };
 
@@ -46,7 +46,7 @@ pub struct Entry<'a> {
     pub fields: FieldSet<'a>,
     /// The entry as it was read, while nobody needs to know or changes what it owns: `fields` is empty
     /// then. No entry that is given out has it.
-    pub(super) unread: Option<&'a Value>,
+    pub(super) unread: Option<Cow<'a, Value>>,
 }
 
 /// What tells managers apart; the version counts for updates only.
@@ -80,18 +80,40 @@ impl<'a> Entry<'a> {
 
     /// Reads what it owns, if that was not read yet.
     pub(super) fn read(&mut self) -> Result<(), String> {
-        if let Some(fields) = self.unread.take().and_then(|entry| get(entry, "fieldsV1")) {
-            self.fields = FieldSet::from_value(fields)?;
-        }
+        self.fields = match self.unread.take() {
+            Some(Cow::Borrowed(entry)) => match get(entry, "fieldsV1") {
+                Some(fields) => FieldSet::from_value(fields)?,
+                None => FieldSet::new(),
+            },
+            Some(Cow::Owned(entry)) => match get(&entry, "fieldsV1") {
+                Some(fields) => FieldSet::from_value(fields)?.into_owned(),
+                None => FieldSet::new(),
+            },
+            None => return Ok(()),
+        };
         Ok(())
     }
 
     /// Whether it may own one of these fields, what is below one of them, or what holds one.
     pub(super) fn touches(&self, fields: &FieldSet<'_>) -> bool {
-        match self.unread {
+        match &self.unread {
             Some(entry) => get(entry, "fieldsV1").is_some_and(|own| touches(own, fields)),
             None => true,
         }
+    }
+
+    /// Adds fields to an entry that is not read, and sets its time; false where it was read.
+    pub(super) fn add_unread(&mut self, fields: &FieldSet<'_>, time: &'a str) -> bool {
+        let Some(entry) = &mut self.unread else {
+            return false;
+        };
+        let Some(own) = json::ensure_object(entry.to_mut(), "fieldsV1") else {
+            return false;
+        };
+        fields.add_to(own);
+        json::set(entry.to_mut(), "time", time);
+        self.time = Some(Cow::Borrowed(time));
+        true
     }
 
     /// Reads all but what it owns.
@@ -125,14 +147,14 @@ impl<'a> Entry<'a> {
             subresource: text(entry, "subresource").into(),
             time: time.transpose()?.map(Cow::Borrowed),
             fields: FieldSet::new(),
-            unread: Some(entry),
+            unread: Some(Cow::Borrowed(entry)),
         })
     }
 
     /// The entry as managedFields has it.
     pub fn to_value(&self) -> Value {
-        if let Some(entry) = self.unread {
-            return entry.clone();
+        if let Some(entry) = &self.unread {
+            return entry.clone().into_owned();
         }
         let mut entry = Map::new();
         let mut set = |name: &str, value: &str| {

@@ -128,23 +128,35 @@ pub(super) fn own_changes<'a, 's: 'a, S: Shape<'s>>(
     new: &'a Value,
 ) {
     let changes = changes(target, old, new);
-    read_touched(target, managed, old, &changes);
-    take_over(target, managed, old, new, &changes);
-    let fields = reset::strip(changes.added.union(changes.modified));
-    if fields.is_empty() {
-        return;
-    }
     let mut entry = Entry::new(
         manager,
         Operation::Update,
         target.api_version,
         target.subresource,
     );
+    // The manager's own entry loses nothing by what it adds and modifies.
+    let own = managed.find(entry.identity()).filter(|at| {
+        let own = &managed.0[*at];
+        own.unread.is_some() && !own.touches(&changes.removed)
+    });
+    let own = own.map(|at| managed.0.swap_remove(at));
+    read_touched(target, managed, old, &changes);
+    take_over(target, managed, old, new, &changes);
+    let fields = reset::strip(changes.added.union(changes.modified));
+    if fields.is_empty() {
+        managed.0.extend(own);
+        return;
+    }
+    if let Some(mut own) = own
+        && own.add_unread(&fields, now)
+    {
+        managed.0.push(own);
+        return;
+    }
     entry.time = Some(Cow::Borrowed(now));
     entry.fields = fields;
     if let Some(at) = managed.find(entry.identity()) {
-        let mut before = managed.0.swap_remove(at);
-        read(target, old, &mut before);
+        let before = managed.0.swap_remove(at);
         entry.fields = entry.fields.union(before.fields);
     }
     managed.0.push(entry);
