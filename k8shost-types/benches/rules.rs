@@ -12,6 +12,7 @@ use std::{
 
 use k8shost_types::{
     addresses::{ServiceNetwork, allocate, claims},
+    apply::{self, Reset, Target, Writer},
     decode::{self, Expected, FieldValidation, Format},
     patch::{PatchKind, patch},
     pod, schema,
@@ -122,11 +123,79 @@ fn bodies(pod: &Value) {
     }
 }
 
+fn ownership(pod: &Value, now: SystemTime) {
+    let shape = schema::builtin().of("", "v1", "Pod").expect("built in");
+    let target = |subresource| Target {
+        api_version: "v1",
+        kind: "Pod",
+        subresource,
+        shape: apply::TypeShape::from(shape),
+        reset: Reset::of("", "pods", subresource),
+        convert: &|_, _| None,
+    };
+    let (main, status) = (target(""), target("status"));
+    let writer = Writer {
+        manager: "kubectl",
+        now,
+    };
+    time(
+        "managedFields of a create",
+        50,
+        || pod.clone(),
+        |mut pod| {
+            apply::update(&main, &writer, None, &mut pod);
+            pod
+        },
+    );
+    let mut old = pod.clone();
+    apply::update(&main, &writer, None, &mut old);
+    let fields = old["metadata"]["managedFields"].to_string().len();
+    println!("managedFields of {fields} bytes");
+    let mut new = old.clone();
+    new["metadata"]["labels"]["app"] = json!("other");
+    time(
+        "managedFields of an update of a label",
+        50,
+        || new.clone(),
+        |mut new| {
+            apply::update(&main, &writer, Some(&old), &mut new);
+            new
+        },
+    );
+    let mut new = old.clone();
+    new["status"] = json!({"phase": "Running"});
+    time(
+        "managedFields of an update of the status",
+        50,
+        || new.clone(),
+        |mut new| {
+            apply::update(&status, &writer, Some(&old), &mut new);
+            new
+        },
+    );
+    let mut config = manifest();
+    config["metadata"]["labels"]["app"] = json!("other");
+    time(
+        "apply",
+        50,
+        || (),
+        |()| apply::apply(&main, &writer, Some(&old), &config, true).expect("applies"),
+    );
+    let applied = apply::apply(&main, &writer, Some(&old), &config, true).expect("applies");
+    time(
+        "apply, of what is applied",
+        50,
+        || (),
+        |()| apply::apply(&main, &writer, Some(&applied), &config, true).expect("applies"),
+    );
+}
+
 fn main() {
     let pod = manifest();
     println!("a pod of {} bytes", pod.to_string().len());
     let now = SystemTime::now();
     bodies(&pod);
+    ownership(&pod, now);
     time(
         "default",
         50,
@@ -181,6 +250,7 @@ fn main() {
             new
         },
     );
+    ownership(&full, now);
     time("clone, for comparison", 50, || (), |()| old.clone());
     time("drop, for comparison", 50, || old.clone(), drop);
     let bytes = old.to_string();

@@ -1,7 +1,7 @@
 //! The REST API: the same objects as through gRPC, in Kubernetes' own form.
 
-use http::{Method, StatusCode};
-use k8shost_tests::{NODE, POD, Rest, Server, merge, names, pod, revision, text, until};
+use http::{Method, Request, StatusCode};
+use k8shost_tests::{NODE, POD, Rest, Server, http1, merge, names, pod, revision, text, until};
 use serde_json::{Value, json};
 
 const PODS: &str = "/api/v1/namespaces/default/pods";
@@ -101,6 +101,106 @@ async fn rest_and_grpc_show_the_same_objects() {
     assert_eq!(
         rest.get(&format!("{PODS}/a")).await["spec"]["nodeName"],
         "n1"
+    );
+}
+
+#[tokio::test]
+async fn patches_of_each_kind_are_applied_along_the_schema() {
+    let server = Server::start().await;
+    let rest = rest(&server).await;
+    let made = merge(pod("a"), json!({"metadata": {"labels": {"a": "1"}}}));
+    rest.expect(201, Method::POST, PODS, Some(&made)).await;
+    let path = format!("{PODS}/a");
+    for (kind, patch) in [
+        (
+            "strategic-merge-patch",
+            json!({"spec": {"containers": [{"name": "c", "image": "nginx:1.28"}]}}),
+        ),
+        ("merge-patch", json!({"metadata": {"labels": {"b": "2"}}})),
+        (
+            "json-patch",
+            json!([{"op": "remove", "path": "/metadata/labels/a"}]),
+        ),
+    ] {
+        let media = format!("application/{kind}+json");
+        let headers = [("content-type", media.as_str())];
+        let (status, answer) = rest
+            .send(Method::PATCH, &path, &headers, patch.to_string())
+            .await;
+        assert_eq!(status, StatusCode::OK, "{kind}: {answer}");
+    }
+    let found = rest.get(&path).await;
+    let containers = found["spec"]["containers"].as_array().unwrap();
+    assert_eq!(containers.len(), 1);
+    assert_eq!(containers[0]["image"], "nginx:1.28");
+    assert_eq!(found["metadata"]["labels"], json!({"b": "2"}));
+    let apply = [("content-type", "application/apply-patch+yaml")];
+    let (status, _) = rest.send(Method::PATCH, &path, &apply, "{}").await;
+    assert_eq!(status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+}
+
+#[tokio::test]
+async fn unknown_fields_are_left_out_and_told_of() {
+    let server = Server::start().await;
+    let rest = rest(&server).await;
+    let json = [("content-type", "application/json")];
+    let body = r#"{"metadata": {"name": "a"}, "data": {"k": "v"}, "nope": 1}"#;
+    let strict = format!("{MAPS}?fieldValidation=Strict");
+    let (status, answer) = rest.send(Method::POST, &strict, &json, body).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    let message = text(&answer, "/message");
+    assert!(message.contains(r#"unknown field "nope""#), "{message}");
+    let request = Request::post(MAPS).header("content-type", "application/json");
+    let answer = http1(server.address(), request, body.into()).await;
+    assert_eq!(answer.status, StatusCode::CREATED);
+    assert_eq!(
+        answer.headers["warning"],
+        r#"299 - "unknown field \"nope\"""#
+    );
+    let found = rest.get(&format!("{MAPS}/a")).await;
+    assert!(found["nope"].is_null(), "{found}");
+    let yaml = [("content-type", "application/yaml")];
+    let body = "metadata:\n  name: b\ndata:\n  k: v\n";
+    let (status, _) = rest.send(Method::POST, MAPS, &yaml, body).await;
+    assert_eq!(status, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn what_is_served_is_told_and_shown_as_a_table() {
+    let server = Server::start().await;
+    let rest = rest(&server).await;
+    let core = rest.get("/api/v1").await;
+    let resources = core["resources"].as_array().unwrap();
+    for name in ["pods", "pods/status", "pods/binding", "configmaps"] {
+        assert!(resources.iter().any(|r| r["name"] == name), "no {name}");
+    }
+    assert!(!resources.iter().any(|r| r["name"] == "pods/log"));
+    let groups = rest.get("/apis").await;
+    assert_eq!(groups["kind"], "APIGroupList");
+    for group in groups["groups"].as_array().unwrap() {
+        let version = text(group, "/preferredVersion/groupVersion");
+        let list = rest.get(&format!("/apis/{version}")).await;
+        for resource in list["resources"].as_array().unwrap() {
+            let name = text(resource, "/name");
+            if !name.contains('/') {
+                let list = rest.get(&format!("/apis/{version}/{name}")).await;
+                assert_eq!(list["kind"], format!("{}List", text(resource, "/kind")));
+            }
+        }
+    }
+    let accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+    let headers = [("accept", accept)];
+    let (_, all) = rest.send(Method::GET, "/apis", &headers, "").await;
+    assert_eq!(all["kind"], "APIGroupDiscoveryList");
+
+    rest.expect(201, Method::POST, PODS, Some(&pod("a"))).await;
+    let headers = [("accept", "application/json;as=Table;v=v1;g=meta.k8s.io")];
+    let (_, table) = rest.send(Method::GET, PODS, &headers, "").await;
+    assert_eq!(table["kind"], "Table");
+    let cells = table["rows"][0]["cells"].as_array().unwrap();
+    assert_eq!(
+        cells[..4],
+        [json!("a"), json!("0/1"), json!("Pending"), json!("0")]
     );
 }
 

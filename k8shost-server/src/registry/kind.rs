@@ -141,7 +141,10 @@ static OWN: [&Kind; 4] = [&PODS, &SERVICES, &NODES, &NAMESPACES];
 pub(crate) static KINDS: LazyLock<Vec<&'static Kind>> = LazyLock::new(|| {
     let rows = strategies::all().filter(|rules| !is_alias(rules));
     rows.map(|rules| {
-        let own = OWN.iter().find(|kind| std::ptr::eq(kind.rules, rules));
+        let same = |kind: &&&Kind| {
+            kind.resource() == rules.resource && kind.rules.api_version == rules.api_version
+        };
+        let own = OWN.iter().find(same);
         own.copied().unwrap_or_else(|| {
             Box::leak(Box::new(Kind {
                 parent: rules.namespaced.then_some(&NAMESPACES),
@@ -184,5 +187,12 @@ mod tests {
         assert_eq!(NODES.split("nodes/n1"), ("", "n1"));
         assert_eq!(Kind::of_key("nodes/n1").map(|k| k.rules.kind), Some("Node"));
         assert!(Kind::of_key("widgets.example.com/default/a").is_none());
+        for own in OWN {
+            let served = Kind::served(own.group, own.rules.version(), own.resource());
+            assert!(
+                served.is_some_and(|kind| std::ptr::eq(kind, own)),
+                "{own:?}"
+            );
+        }
     }
 }

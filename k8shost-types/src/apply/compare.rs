@@ -51,6 +51,10 @@ fn both<'a, 's: 'a, S: Shape<'s>>(
     new: &'a Value,
     depth: usize,
 ) -> (Option<Change>, Changes<'a>) {
+    // What is the same needs no schema; most is.
+    if old == new {
+        return (None, Changes::default());
+    }
     let leaf = || {
         (
             (!same(old, new)).then_some(Change::Modified),

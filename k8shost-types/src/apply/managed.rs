@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::set::FieldSet;
 use crate::{
-    json::{get, text},
+    json::{self, get, list, text},
     meta, time,
 };
 
@@ -44,14 +44,80 @@ pub struct Entry<'a> {
     pub time: Option<Cow<'a, str>>,
     /// What it owns.
     pub fields: FieldSet<'a>,
+    /// The entry as it was read, while nobody needs to know or changes what it owns: `fields` is empty
+    /// then. No entry that is given out has it.
+    pub(super) unread: Option<Cow<'a, Value>>,
 }
 
 /// What tells managers apart; the version counts for updates only.
 type Identity<'b> = (&'b str, Operation, &'b str, &'b str);
 
 impl<'a> Entry<'a> {
+    /// An entry with no time and no fields.
+    pub fn new(
+        manager: &'a str,
+        operation: Operation,
+        api_version: &'a str,
+        subresource: &'a str,
+    ) -> Self {
+        Self {
+            manager: Cow::Borrowed(manager),
+            operation,
+            api_version: Cow::Borrowed(api_version),
+            subresource: Cow::Borrowed(subresource),
+            time: None,
+            fields: FieldSet::new(),
+            unread: None,
+        }
+    }
+
     /// Reads an entry.
     pub fn from_value(entry: &'a Value) -> Result<Self, String> {
+        let mut read = Self::unread(entry)?;
+        read.read()?;
+        Ok(read)
+    }
+
+    /// Reads what it owns, if that was not read yet.
+    pub(super) fn read(&mut self) -> Result<(), String> {
+        self.fields = match self.unread.take() {
+            Some(Cow::Borrowed(entry)) => match get(entry, "fieldsV1") {
+                Some(fields) => FieldSet::from_value(fields)?,
+                None => FieldSet::new(),
+            },
+            Some(Cow::Owned(entry)) => match get(&entry, "fieldsV1") {
+                Some(fields) => FieldSet::from_value(fields)?.into_owned(),
+                None => FieldSet::new(),
+            },
+            None => return Ok(()),
+        };
+        Ok(())
+    }
+
+    /// Whether it may own one of these fields, what is below one of them, or what holds one.
+    pub(super) fn touches(&self, fields: &FieldSet<'_>) -> bool {
+        match &self.unread {
+            Some(entry) => get(entry, "fieldsV1").is_some_and(|own| touches(own, fields)),
+            None => true,
+        }
+    }
+
+    /// Adds fields to an entry that is not read, and sets its time; false where it was read.
+    pub(super) fn add_unread(&mut self, fields: &FieldSet<'_>, time: &'a str) -> bool {
+        let Some(entry) = &mut self.unread else {
+            return false;
+        };
+        let Some(own) = json::ensure_object(entry.to_mut(), "fieldsV1") else {
+            return false;
+        };
+        fields.add_to(own);
+        json::set(entry.to_mut(), "time", time);
+        self.time = Some(Cow::Borrowed(time));
+        true
+    }
+
+    /// Reads all but what it owns.
+    fn unread(entry: &'a Value) -> Result<Self, String> {
         if !entry.is_object() {
             return Err("an entry must be an object".to_owned());
         }
@@ -80,15 +146,16 @@ impl<'a> Entry<'a> {
             api_version: api_version.into(),
             subresource: text(entry, "subresource").into(),
             time: time.transpose()?.map(Cow::Borrowed),
-            fields: match get(entry, "fieldsV1") {
-                Some(fields) => FieldSet::from_value(fields)?,
-                None => FieldSet::new(),
-            },
+            fields: FieldSet::new(),
+            unread: Some(Cow::Borrowed(entry)),
         })
     }
 
     /// The entry as managedFields has it.
     pub fn to_value(&self) -> Value {
+        if let Some(entry) = &self.unread {
+            return entry.clone().into_owned();
+        }
         let mut entry = Map::new();
         let mut set = |name: &str, value: &str| {
             entry.insert(name.to_owned(), Value::from(value));
@@ -127,6 +194,15 @@ impl<'a> Entry<'a> {
     }
 }
 
+/// Whether FieldsV1 has something in common with a set. The names are compared as text, so it must have
+/// been written here.
+fn touches(own: &Value, fields: &FieldSet<'_>) -> bool {
+    fields.nodes.iter().any(|node| {
+        own.get(node.element.wire())
+            .is_some_and(|own| node.member || touches(own, &node.children))
+    })
+}
+
 /// The entries of managedFields, each manager once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Managed<'a>(pub Vec<Entry<'a>>);
@@ -151,6 +227,13 @@ impl<'a> Managed<'a> {
         get(meta::metadata(object), "managedFields")
             .and_then(|entries| Self::from_value(entries).ok())
             .unwrap_or_default()
+    }
+
+    /// Those of an object that is stored, as they were written here: what they own is not read.
+    pub(super) fn stored(object: &'a Value) -> Self {
+        let entries = list(meta::metadata(object), "managedFields").iter();
+        let entries: Result<Vec<_>, _> = entries.map(Entry::unread).collect();
+        Self(entries.unwrap_or_default())
     }
 
     /// The entries in Kubernetes' order: appliers first, then by time, in seconds.

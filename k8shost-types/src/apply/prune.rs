@@ -11,6 +11,7 @@ use super::{
     merge::{remove, with_named},
     set::FieldSet,
     shape::Shape,
+    update::read,
 };
 use crate::json::text;
 
@@ -21,9 +22,12 @@ use crate::json::text;
 pub(super) fn prune<'s, S: Shape<'s>>(
     target: &Target<'_, S>,
     merged: Value,
-    managed: &Managed<'_>,
+    managed: &mut Managed<'_>,
     last: &Entry<'_>,
 ) -> Value {
+    for entry in &mut managed.0 {
+        read(target, &merged, entry);
+    }
     let mut owned: BTreeMap<&str, FieldSet<'_>> = BTreeMap::new();
     for entry in &managed.0 {
         let set = owned.entry(&entry.api_version).or_default();

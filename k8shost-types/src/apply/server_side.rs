@@ -7,14 +7,14 @@ use super::{
     check::check,
     compare::fields,
     last_applied,
-    managed::Managed,
+    managed::{Entry, Managed, Operation},
     merge::{merge, strip_nulls},
     prune::prune,
     reset,
     shape::Shape,
     update::{
-        applier, before_first_apply, changes, conflicts, nothing, reconcile_entry,
-        same_but_managed, stamp, take_over,
+        before_first_apply, changes, conflicts, nothing, read, read_touched, same_but_managed,
+        stamp, take_over,
     },
 };
 use crate::{
@@ -96,28 +96,35 @@ fn apply_once<'s, S: Shape<'s>>(
         Some(live) if list(meta::metadata(live), "managedFields").is_empty() => {
             before_first_apply(target, &nothing, live, &now)
         }
-        _ => Managed::of(old),
+        _ => Managed::stored(old),
     };
-    for entry in &mut managed.0 {
-        reconcile_entry(target, old, entry);
-    }
-    let mut own = applier(target, writer.name());
-    let last = managed
+    let mut own = Entry::new(
+        writer.name(),
+        Operation::Apply,
+        target.api_version,
+        target.subresource,
+    );
+    let mut last = managed
         .find(own.identity())
         .map(|at| managed.0.swap_remove(at));
+    if let Some(last) = &mut last {
+        read(target, old, last);
+    }
     own.time = last.as_ref().and_then(|last| last.time.clone());
     own.fields = target.reset.filter(fields(target.shape, config));
-    managed.0.push(own);
-
     let mut merged = without_managed(old);
     merge(target.shape, &mut merged, config);
-    if let Some(last) = &last {
-        merged = prune(target, merged, &managed, last);
+    let gives_up = last
+        .filter(|last| last.api_version != own.api_version || !last.fields.is_subset(&own.fields));
+    if let Some(last) = &gives_up {
+        managed.0.push(own);
+        merged = prune(target, merged, &mut managed, last);
+        own = managed.0.pop().unwrap_or_else(|| last.clone());
     }
     let changed = live.is_none_or(|live| !same_but_managed(live, &merged));
 
-    let own = managed.0.pop();
     let differs = changes(target, old, &merged);
+    read_touched(target, &mut managed, old, &differs);
     if !force {
         let conflicts = conflicts(target, &managed, old, &merged, &differs);
         if !conflicts.is_empty() {
@@ -125,19 +132,28 @@ fn apply_once<'s, S: Shape<'s>>(
         }
     }
     take_over(target, &mut managed, old, &merged, &differs);
-    if let Some(mut own) = own {
-        own.fields = reset::strip(own.fields);
-        if changed {
-            own.time = Some(now.as_str().into());
-        }
-        if !own.fields.is_empty() {
-            managed.0.push(own);
-        }
+    own.fields = reset::strip(own.fields);
+    if changed {
+        own.time = Some(now.as_str().into());
+    }
+    if !own.fields.is_empty() {
+        managed.0.push(own);
     }
     let entries = managed.to_value();
-    strip_nulls(target.shape, &mut merged, Some(old));
+    if gives_up.is_some() || has_null(config) {
+        strip_nulls(target.shape, &mut merged, Some(old));
+    }
     Managed::write(entries, &mut merged);
     Ok(merged)
+}
+
+fn has_null(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.iter().any(has_null),
+        Value::Object(fields) => fields.values().any(has_null),
+        _ => false,
+    }
 }
 
 /// A copy of the object without managedFields, which are often the larger part of it.

@@ -20,7 +20,7 @@ use super::{
     shape::Shape,
 };
 use crate::{
-    json::{get_mut, list, remove},
+    json::{get, get_mut, list, remove},
     meta, time,
 };
 
@@ -51,30 +51,27 @@ pub fn update<'s, S: Shape<'s>>(
 ) {
     let nothing = nothing();
     let sent = get_mut(new, "metadata").and_then(|metadata| remove(metadata, "managedFields"));
+    let stored = || old.map(Managed::stored).unwrap_or_default();
     let mut managed = match &sent {
-        Some(sent) if target.subresource.is_empty() => match Managed::from_value(sent) {
-            _ if is_wipe(sent) => Managed::default(),
-            Ok(managed) if !managed.0.is_empty() => managed,
-            _ => old.map(Managed::of).unwrap_or_default(),
-        },
-        _ => old.map(Managed::of).unwrap_or_default(),
+        Some(sent) if target.subresource.is_empty() => {
+            // Mostly they are sent back as they are.
+            let is_stored = old.and_then(|old| get(meta::metadata(old), "managedFields"));
+            match Managed::from_value(sent) {
+                _ if is_stored == Some(sent) => stored(),
+                _ if is_wipe(sent) => Managed::default(),
+                Ok(managed) if !managed.0.is_empty() => managed,
+                _ => stored(),
+            }
+        }
+        _ => stored(),
     };
     if managed.0.is_empty() && old.is_some() {
         return;
     }
-    for entry in &mut managed.0 {
-        reconcile_entry(target, old.unwrap_or(&nothing), entry);
-    }
     let now = time::format(writer.now);
-    own_changes(
-        target,
-        &mut managed,
-        writer.name(),
-        &now,
-        old.unwrap_or(&nothing),
-        new,
-    );
-    cap(&mut managed);
+    let old = old.unwrap_or(&nothing);
+    own_changes(target, &mut managed, writer.name(), &now, old, new);
+    cap(&mut managed, |entry| read(target, old, entry));
     let entries = managed.to_value();
     Managed::write(entries, new);
 }
@@ -90,16 +87,34 @@ fn is_wipe(sent: &Value) -> bool {
     }
 }
 
-/// Brings an entry of this version to the schema's form.
-pub(super) fn reconcile_entry<'s, S: Shape<'s>>(
-    target: &Target<'_, S>,
-    live: &Value,
-    entry: &mut Entry<'_>,
-) {
+/// Reads what an entry owns, and brings it to the form that it has by the schema of today; of what cannot
+/// be read nothing is owned.
+pub(super) fn read<'s, S: Shape<'s>>(target: &Target<'_, S>, live: &Value, entry: &mut Entry<'_>) {
+    if entry.read().is_err() {
+        entry.fields = FieldSet::new();
+    }
     if entry.api_version == target.api_version {
         reconcile(target.shape, &mut entry.fields);
     } else if let Some((_, shape)) = (target.convert)(live, &entry.api_version) {
         reconcile(shape, &mut entry.fields);
+    }
+}
+
+/// Reads those entries that something changes for.
+pub(super) fn read_touched<'s, S: Shape<'s>>(
+    target: &Target<'_, S>,
+    managed: &mut Managed<'_>,
+    old: &Value,
+    changes: &Changes<'_>,
+) {
+    for entry in &mut managed.0 {
+        let touched = entry.api_version != target.api_version
+            || [&changes.added, &changes.modified, &changes.removed]
+                .iter()
+                .any(|fields| entry.touches(fields));
+        if touched {
+            read(target, old, entry);
+        }
     }
 }
 
@@ -113,19 +128,33 @@ pub(super) fn own_changes<'a, 's: 'a, S: Shape<'s>>(
     new: &'a Value,
 ) {
     let changes = changes(target, old, new);
+    let mut entry = Entry::new(
+        manager,
+        Operation::Update,
+        target.api_version,
+        target.subresource,
+    );
+    // The manager's own entry loses nothing by what it adds and modifies.
+    let own = managed.find(entry.identity()).filter(|at| {
+        let own = &managed.0[*at];
+        own.unread.is_some() && !own.touches(&changes.removed)
+    });
+    let own = own.map(|at| managed.0.swap_remove(at));
+    read_touched(target, managed, old, &changes);
     take_over(target, managed, old, new, &changes);
     let fields = reset::strip(changes.added.union(changes.modified));
     if fields.is_empty() {
+        managed.0.extend(own);
         return;
     }
-    let mut entry = Entry {
-        manager: Cow::Borrowed(manager),
-        operation: Operation::Update,
-        api_version: Cow::Borrowed(target.api_version),
-        subresource: Cow::Borrowed(target.subresource),
-        time: Some(Cow::Borrowed(now)),
-        fields,
-    };
+    if let Some(mut own) = own
+        && own.add_unread(&fields, now)
+    {
+        managed.0.push(own);
+        return;
+    }
+    entry.time = Some(Cow::Borrowed(now));
+    entry.fields = fields;
     if let Some(at) = managed.find(entry.identity()) {
         let before = managed.0.swap_remove(at);
         entry.fields = entry.fields.union(before.fields);
@@ -158,7 +187,8 @@ pub(super) fn conflicts<'s, S: Shape<'s>>(
     new: &Value,
     changes: &Changes<'_>,
 ) -> Vec<Conflict> {
-    let mut entries: Vec<&Entry<'_>> = managed.0.iter().collect();
+    let read = managed.0.iter().filter(|entry| entry.unread.is_none());
+    let mut entries: Vec<&Entry<'_>> = read.collect();
     entries.sort_by_key(|entry| entry.identity());
     let conflicts = entries.into_iter().flat_map(|entry| {
         let taken = |changes: &Changes<'_>| {
@@ -181,6 +211,9 @@ pub(super) fn take_over<'s, S: Shape<'s>>(
     changes: &Changes<'_>,
 ) {
     managed.0.retain_mut(|entry| {
+        if entry.unread.is_some() {
+            return true;
+        }
         let fields = std::mem::take(&mut entry.fields);
         let rest = |changes: &Changes<'_>| {
             fields
@@ -213,7 +246,7 @@ fn at_version<'s, S: Shape<'s>, R>(
 }
 
 /// Puts the oldest of too many updaters together, those of a version into one entry.
-fn cap(managed: &mut Managed<'_>) {
+fn cap(managed: &mut Managed<'_>, read: impl Fn(&mut Entry<'_>)) {
     let updaters = |managed: &Managed<'_>| {
         let updates = managed
             .0
@@ -242,6 +275,7 @@ fn cap(managed: &mut Managed<'_>) {
             kept.push(entry);
             continue;
         }
+        read(&mut entry);
         if let Some(bucket) = ancient
             .iter_mut()
             .find(|bucket| bucket.api_version == entry.api_version)
@@ -267,10 +301,13 @@ fn cap(managed: &mut Managed<'_>) {
     managed.0 = appliers;
     managed.0.extend(first.into_values());
     managed.0.extend(ancient);
-    for entry in kept {
+    for mut entry in kept {
         // The bucket of an earlier time may be among them.
         match managed.find(entry.identity()) {
-            Some(at) => merge_into(&mut managed.0[at], entry),
+            Some(at) => {
+                read(&mut entry);
+                merge_into(&mut managed.0[at], entry);
+            }
             None => managed.0.push(entry),
         }
     }
@@ -359,16 +396,4 @@ pub(super) fn before_first_apply<'a, 's: 'a, S: Shape<'s>>(
 /// A time as entries have it.
 pub(super) fn stamp(now: SystemTime) -> String {
     time::format(now)
-}
-
-/// An entry without fields.
-pub(super) fn applier<'a, S>(target: &Target<'a, S>, manager: &'a str) -> Entry<'a> {
-    Entry {
-        manager: Cow::Borrowed(manager),
-        operation: Operation::Apply,
-        api_version: Cow::Borrowed(target.api_version),
-        subresource: Cow::Borrowed(target.subresource),
-        time: None,
-        fields: FieldSet::new(),
-    }
 }
