@@ -60,8 +60,9 @@ pub struct Target<'t, S> {
     pub shape: S,
     /// What writes here do not own.
     pub reset: Reset,
-    /// Brings an object into the version of another manager's entry; none where the kind has no such
-    /// version (the entry goes then). It is asked for versions other than this one only.
+    /// Brings an object, which may be in any version of its kind, into a version: that of another manager's
+    /// entry, or this one again. None where the kind has no such version: the entry goes then. An object
+    /// of this version is never asked for in this version.
     pub convert: Convert<'t, S>,
 }
 

@@ -52,12 +52,11 @@ pub fn update<'s, S: Shape<'s>>(
     let nothing = nothing();
     let sent = get_mut(new, "metadata").and_then(|metadata| remove(metadata, "managedFields"));
     let stored = || old.map(Managed::stored).unwrap_or_default();
+    let before = old.and_then(|old| get(meta::metadata(old), "managedFields"));
     let mut managed = match &sent {
-        Some(sent) if target.subresource.is_empty() => {
-            // Mostly they are sent back as they are.
-            let is_stored = old.and_then(|old| get(meta::metadata(old), "managedFields"));
+        // Mostly they are sent back as they are.
+        Some(sent) if target.subresource.is_empty() && before != Some(sent) => {
             match Managed::from_value(sent) {
-                _ if is_stored == Some(sent) => stored(),
                 _ if is_wipe(sent) => Managed::default(),
                 Ok(managed) if !managed.0.is_empty() => managed,
                 _ => stored(),

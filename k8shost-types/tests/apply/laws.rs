@@ -139,6 +139,29 @@ proptest! {
     }
 
     #[test]
+    fn what_is_not_read_of_managed_fields_makes_no_difference(seed in any::<u64>()) {
+        let mut random = Random(seed);
+        let live = history(&mut random);
+        prop_assume!(live["metadata"].get("managedFields").is_some());
+        let mut new = if random.often(50) { live.clone() } else { random.config() };
+        for (name, value) in random.config().as_object().into_iter().flatten() {
+            if name != "metadata" && random.often(20) {
+                new[name] = value.clone();
+            }
+        }
+        new["metadata"]["managedFields"] = live["metadata"]["managedFields"].clone();
+        // Not what is stored, and so read.
+        let mut other = new.clone();
+        other["metadata"]["managedFields"][0]["x"] = Value::Null;
+        for manager in ["m0", "m1", "m2", "new"] {
+            prop_assert_eq!(
+                update(Some(&live), manager, 60, new.clone()),
+                update(Some(&live), manager, 60, other.clone())
+            );
+        }
+    }
+
+    #[test]
     fn fields_v1_is_read_as_it_was_written(seed in any::<u64>()) {
         let config = Random(seed).config();
         let set = fields(&ROOT, &config);
