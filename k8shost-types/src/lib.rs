@@ -5,6 +5,7 @@
 
 pub mod addresses;
 pub mod apps;
+pub mod autoscaling;
 mod base64;
 pub mod batch;
 pub mod coordination;
@@ -18,6 +19,7 @@ pub mod meta;
 pub mod names;
 pub mod namespace;
 mod net;
+pub mod networking;
 pub mod node;
 pub mod pod;
 pub mod policy;
@@ -29,6 +31,7 @@ pub mod scheduling;
 mod seen;
 pub mod selector;
 pub mod service;
+pub mod storage;
 pub mod strategy;
 pub mod tenant;
 pub mod time;

@@ -16,4 +16,5 @@ mod samples;
 mod selectors;
 mod services;
 mod updates;
+mod ways;
 mod work;
