@@ -1,8 +1,8 @@
 //! The table of Kubernetes' kinds: one row for each.
 
 use crate::{
-    apps, batch, coordination, core_v1, discovery, namespace, node, pod, policy, rbac,
-    runtime_class, scheduling, service, strategy::Strategy,
+    apps, autoscaling, batch, coordination, core_v1, discovery, namespace, networking, node, pod,
+    policy, rbac, runtime_class, scheduling, service, storage, strategy::Strategy,
 };
 
 /// The rows by group.
@@ -22,6 +22,9 @@ pub static GROUPS: &[&[&Strategy]] = &[
     rbac::ALL,
     scheduling::ALL,
     runtime_class::ALL,
+    networking::ALL,
+    autoscaling::ALL,
+    storage::ALL,
 ];
 
 /// All rows.

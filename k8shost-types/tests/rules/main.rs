@@ -23,4 +23,5 @@ mod selectors;
 mod services;
 mod tables;
 mod updates;
+mod ways;
 mod work;

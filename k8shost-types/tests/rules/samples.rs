@@ -11,7 +11,8 @@ pub(crate) fn samples() -> Vec<(&'static Strategy, Value)> {
         .into_iter()
         .map(|(api_version, resource, mut object)| {
             let row = row(api_version, resource);
-            object["metadata"]["name"] = json!("x");
+            let addressed = resource == "ipaddresses";
+            object["metadata"]["name"] = json!(if addressed { "10.0.0.1" } else { "x" });
             if row.namespaced {
                 object["metadata"]["namespace"] = json!("w");
             }
@@ -87,6 +88,7 @@ fn sent() -> Vec<(&'static str, &'static str, Value)> {
     ]);
     sent.extend(work());
     sent.extend(policies());
+    sent.extend(ways());
     sent
 }
 
@@ -178,6 +180,89 @@ fn policies() -> Vec<(&'static str, &'static str, Value)> {
             "node.k8s.io/v1",
             "runtimeclasses",
             json!({"handler": "h", "overhead": {"podFixed": {"cpu": "1"}}, "scheduling": {"nodeSelector": {"a": "b"}, "tolerations": [{"operator": "Exists"}]}}),
+        ),
+    ]
+}
+
+/// Ways in, scaling and storage.
+fn ways() -> Vec<(&'static str, &'static str, Value)> {
+    let net = "networking.k8s.io/v1";
+    let storage = "storage.k8s.io/v1";
+    let backend = json!({"service": {"name": "s", "port": {"number": 80}}});
+    let metrics = json!([
+        {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 60}}},
+        {"type": "Pods", "pods": {"metric": {"name": "m", "selector": {"matchLabels": {"a": "b"}}}, "target": {"type": "AverageValue", "averageValue": "1500m"}}},
+        {"type": "Object", "object": {"describedObject": {"kind": "k", "name": "n", "apiVersion": "a/v1"}, "metric": {"name": "m"}, "target": {"type": "Value", "value": "3"}}},
+        {"type": "External", "external": {"metric": {"name": "m"}, "target": {"type": "AverageValue", "averageValue": "3"}}},
+        {"type": "ContainerResource", "containerResource": {"name": "memory", "container": "c", "target": {"type": "Utilization", "averageUtilization": 60}}},
+    ]);
+    let target = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"});
+    let peer = json!({"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}});
+    vec![
+        (
+            net,
+            "ingresses",
+            json!({"spec": {"ingressClassName": "c", "defaultBackend": backend, "tls": [{"hosts": ["*.a.b"], "secretName": "s"}], "rules": [{"host": "a.b", "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}]}}),
+        ),
+        (
+            net,
+            "ingressclasses",
+            json!({"spec": {"controller": "x.io/c", "parameters": {"kind": "k", "name": "n"}}}),
+        ),
+        (
+            net,
+            "networkpolicies",
+            json!({"spec": {"podSelector": {}, "ingress": [{"ports": [{"port": 80, "endPort": 90}], "from": [peer]}], "egress": [{"to": [{"podSelector": {}}]}]}}),
+        ),
+        (
+            net,
+            "ipaddresses",
+            json!({"spec": {"parentRef": {"resource": "services", "name": "s", "namespace": "n"}}}),
+        ),
+        (
+            net,
+            "servicecidrs",
+            json!({"spec": {"cidrs": ["10.0.0.0/24", "fd00::/112"]}}),
+        ),
+        (
+            "autoscaling/v2",
+            "horizontalpodautoscalers",
+            json!({"spec": {"maxReplicas": 3, "scaleTargetRef": target, "metrics": metrics, "behavior": {"scaleUp": {"policies": [{"type": "Pods", "value": 1, "periodSeconds": 5}]}}}}),
+        ),
+        (
+            "autoscaling/v1",
+            "horizontalpodautoscalers",
+            json!({"spec": {"maxReplicas": 3, "scaleTargetRef": target, "targetCPUUtilizationPercentage": 70}}),
+        ),
+        (
+            storage,
+            "storageclasses",
+            json!({"provisioner": "x.io/p", "parameters": {"a": "b"}, "allowedTopologies": [{"matchLabelExpressions": [{"key": "k", "values": ["v"]}]}]}),
+        ),
+        (
+            storage,
+            "csidrivers",
+            json!({"spec": {"tokenRequests": [{"audience": "a", "expirationSeconds": 600}]}}),
+        ),
+        (
+            storage,
+            "csinodes",
+            json!({"spec": {"drivers": [{"name": "d", "nodeID": "i", "topologyKeys": ["k"], "allocatable": {"count": 3}}]}}),
+        ),
+        (
+            storage,
+            "volumeattachments",
+            json!({"spec": {"attacher": "d", "nodeName": "n", "source": {"persistentVolumeName": "v"}}}),
+        ),
+        (
+            storage,
+            "csistoragecapacities",
+            json!({"storageClassName": "c", "capacity": "1Gi", "nodeTopology": {"matchLabels": {"a": "b"}}}),
+        ),
+        (
+            storage,
+            "volumeattributesclasses",
+            json!({"driverName": "d", "parameters": {"a": "b"}}),
         ),
     ]
 }
