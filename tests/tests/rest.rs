@@ -61,6 +61,42 @@ async fn an_object_is_made_read_changed_and_deleted() {
     );
 }
 
+#[tokio::test]
+async fn a_deletion_waits_for_its_propagation() {
+    let server = Server::start().await;
+    let rest = rest(&server).await;
+    for (name, query, finalizer) in [
+        ("a", "propagationPolicy=Foreground", "foregroundDeletion"),
+        ("b", "propagationPolicy=Orphan", "orphan"),
+        ("c", "orphanDependents=true", "orphan"),
+    ] {
+        let path = format!("{MAPS}/{name}");
+        rest.expect(201, Method::POST, MAPS, Some(&config_map(name)))
+            .await;
+        let marked = format!("{path}?{query}");
+        rest.expect(200, Method::DELETE, &marked, None).await;
+        let found = rest.get(&path).await;
+        assert_eq!(found["metadata"]["finalizers"], json!([finalizer]));
+        assert!(!text(&found, "/metadata/deletionTimestamp").is_empty());
+        let free = r#"{"metadata": {"finalizers": null}}"#;
+        let (status, _) = rest.send(Method::PATCH, &path, &MERGE, free).await;
+        assert_eq!(status, StatusCode::OK);
+        rest.expect(404, Method::GET, &path, None).await;
+    }
+    rest.expect(201, Method::POST, MAPS, Some(&config_map("d")))
+        .await;
+    for wrong in [
+        "propagationPolicy=Sideways",
+        "propagationPolicy=Orphan&orphanDependents=true",
+    ] {
+        let path = format!("{MAPS}/d?{wrong}");
+        rest.expect(422, Method::DELETE, &path, None).await;
+    }
+    let path = format!("{MAPS}/d?propagationPolicy=Background");
+    let done = rest.expect(200, Method::DELETE, &path, None).await;
+    assert_eq!(done["status"], "Success");
+}
+
 /// An object as gRPC shows it, without what only gRPC says.
 fn plain(mut object: Value) -> Value {
     if let Some(metadata) = object["metadata"].as_object_mut() {

@@ -123,6 +123,7 @@ impl Call {
                 let preconditions = request.preconditions.unwrap_or_default();
                 let options = DeleteOptions {
                     grace_period_seconds: request.grace_period_seconds,
+                    propagation: None,
                     preconditions: Preconditions {
                         uid: preconditions.uid,
                         resource_version: preconditions.resource_version,

@@ -23,11 +23,28 @@ use super::{
 /// Namespaces that a cluster does not work without.
 const UNDELETABLE: [&str; 3] = ["default", "kube-system", "kube-public"];
 
+/// What becomes of an object's dependents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Propagation {
+    /// They go after it.
+    Background,
+    /// It waits for them.
+    Foreground,
+    /// They stay, and it waits until they are nobody's.
+    Orphan,
+}
+
+/// The finalizers that the collector of garbage removes when it is done.
+const FOREGROUND: &str = "foregroundDeletion";
+const ORPHAN: &str = "orphan";
+
 /// What a delete asks for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DeleteOptions {
     /// Seconds until the object goes; of a kind without grace periods, no meaning.
     pub(crate) grace_period_seconds: Option<i64>,
+    /// As asked for; if not, finalizers stay as they are.
+    pub(crate) propagation: Option<Propagation>,
     /// What must be true of the object.
     pub(crate) preconditions: Preconditions,
 }
@@ -51,7 +68,8 @@ impl Resource<'_> {
                 options.preconditions.check(kind, old)?;
                 let mut new = old.clone();
                 (kind.begin_delete)(&mut new)?;
-                if !mark(kind, &mut new, options.grace_period_seconds, now) {
+                let held = propagate(&mut new, options.propagation);
+                if !mark(kind, &mut new, options.grace_period_seconds, now) && !held {
                     return Ok(Outcome::Keep);
                 }
                 Ok(if is_done(kind, &new) {
@@ -68,6 +86,27 @@ impl Resource<'_> {
         let last = crate::lock(&last).take();
         Ok(last.unwrap_or_else(|| object.value.clone()))
     }
+}
+
+/// Sets the finalizers that stand for a propagation. Whether that has changed any.
+fn propagate(object: &mut Value, propagation: Option<Propagation>) -> bool {
+    let Some(propagation) = propagation else {
+        return false;
+    };
+    let finalizers = object["metadata"]["finalizers"].as_array();
+    let before = finalizers.cloned().unwrap_or_default();
+    let mut after = before.clone();
+    after.retain(|finalizer| finalizer != FOREGROUND && finalizer != ORPHAN);
+    match propagation {
+        Propagation::Background => {}
+        Propagation::Foreground => after.push(FOREGROUND.into()),
+        Propagation::Orphan => after.push(ORPHAN.into()),
+    }
+    if after == before {
+        return false;
+    }
+    object["metadata"]["finalizers"] = after.into();
+    true
 }
 
 /// Whether nothing holds an object that is being deleted.

@@ -162,9 +162,9 @@ static TABLE: LazyLock<HashMap<String, &'static Kind>> = LazyLock::new(|| {
         .collect()
 });
 
-/// Another group's view of objects that have a row already.
+/// Another group's or version's view of objects that have a row already.
 fn is_alias(rules: &Strategy) -> bool {
-    rules.api_version == "events.k8s.io/v1"
+    matches!(rules.api_version, "events.k8s.io/v1" | "autoscaling/v1")
 }
 
 fn resource_of(resource: &str, group: &str) -> String {

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::registry::{
     Resource, Tenant,
-    delete::DeleteOptions,
+    delete::{DeleteOptions, Propagation},
     json::parse,
     kind::{Kind, NAMESPACES, PODS, Part},
     list::Page,
@@ -482,7 +482,29 @@ impl Call<'_> {
         let grace = given["gracePeriodSeconds"].as_i64();
         let policy = given["propagationPolicy"].as_str();
         let policy = policy.unwrap_or_else(|| self.query.text("propagationPolicy"));
-        if !matches!(policy, "" | "Background" | "Foreground" | "Orphan") {
+        let orphan = given["orphanDependents"].as_bool();
+        let orphan = orphan.or_else(|| {
+            let given = self.query.all("orphanDependents").next();
+            given.map(|_| self.query.flag("orphanDependents"))
+        });
+        let propagation = match (policy, orphan) {
+            ("", None) => Some(None),
+            ("", Some(true)) | ("Orphan", None) => Some(Some(Propagation::Orphan)),
+            ("", Some(false)) | ("Background", None) => Some(Some(Propagation::Background)),
+            ("Foreground", None) => Some(Some(Propagation::Foreground)),
+            (_, Some(_)) => {
+                let field = FieldError {
+                    kind: FieldErrorKind::Invalid,
+                    field: "propagationPolicy".to_owned(),
+                    message: format!(
+                        "Invalid value: {policy:?}: orphanDependents and deletionPropagation cannot be both set"
+                    ),
+                };
+                return Err(invalid("DeleteOptions", field));
+            }
+            _ => None,
+        };
+        let Some(propagation) = propagation else {
             let field = FieldError {
                 kind: FieldErrorKind::NotSupported,
                 field: "propagationPolicy".to_owned(),
@@ -491,8 +513,9 @@ impl Call<'_> {
                 ),
             };
             return Err(invalid("DeleteOptions", field));
-        }
+        };
         Ok(DeleteOptions {
+            propagation,
             grace_period_seconds: grace.or(self.query.number("gracePeriodSeconds")?),
             preconditions: Preconditions {
                 uid: text("uid"),
