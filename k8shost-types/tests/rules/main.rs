@@ -8,6 +8,7 @@ mod defaults;
 mod names;
 mod namespaces;
 mod nodes;
+mod others;
 mod pods;
 mod policies;
 mod quantities;
