@@ -5,6 +5,7 @@ mod common;
 mod containers;
 mod core;
 mod defaults;
+mod fields;
 mod names;
 mod namespaces;
 mod nodes;
