@@ -129,6 +129,9 @@ fn key_of(address: &Value) -> (&str, &str) {
     (text(address, "ip"), text(target, "uid"))
 }
 
+/// Which addresses, by number, and whether each is ready.
+type Readiness = BTreeMap<usize, bool>;
+
 /// `None` for nothing, and for more than is worth it.
 fn repacked(subsets: &[Value]) -> Option<Vec<Value>> {
     let pairs: usize = subsets
@@ -152,7 +155,7 @@ fn repacked(subsets: &[Value]) -> Option<Vec<Value>> {
         .collect();
     // By port, its addresses and whether they are ready. No port is a port too.
     let none = [Value::Null];
-    let mut by_port: BTreeMap<(i64, String), (&Value, BTreeMap<usize, bool>)> = BTreeMap::new();
+    let mut by_port: BTreeMap<(i64, String), (&Value, Readiness)> = BTreeMap::new();
     for subset in subsets {
         let ports = match list(subset, "ports") {
             [] => &none[..],
@@ -160,7 +163,7 @@ fn repacked(subsets: &[Value]) -> Option<Vec<Value>> {
         };
         for port in ports {
             let key = (int(port, "port").unwrap_or(-1), port.to_string());
-            let (_, of_port) = by_port.entry(key).or_insert((port, BTreeMap::new()));
+            let (_, of_port) = by_port.entry(key).or_insert((port, Readiness::new()));
             for (address, ready) in places(subset) {
                 if let Ok(at) = keys.binary_search(&key_of(address)) {
                     // Not ready is the stronger word.
