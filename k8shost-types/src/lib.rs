@@ -4,17 +4,20 @@
 //! judges them.
 
 pub mod addresses;
+pub mod admissionregistration;
 pub mod apply;
 pub mod apps;
 pub mod autoscaling;
 mod base64;
 pub mod batch;
+pub mod certificates;
 pub mod coordination;
 pub mod core_v1;
 pub mod decode;
 pub mod discovery;
 pub mod error;
 pub mod field;
+pub mod flowcontrol;
 mod json;
 pub mod kinds;
 pub mod meta;
@@ -28,6 +31,7 @@ pub mod pod;
 pub mod policy;
 pub mod quantity;
 pub mod rbac;
+pub mod resource;
 mod rules;
 pub mod runtime_class;
 pub mod scheduling;

@@ -13,7 +13,7 @@ use crate::{
 };
 pub(crate) use crate::{
     pod::{
-        faults, fill, fill_absent, fill_zero, quantities, require, required_choice, strings,
+        faults, fill, fill_absent, fill_zero, require, required_choice, strings,
         validate_label_selector,
     },
     seen::Seen,

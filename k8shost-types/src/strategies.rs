@@ -1,8 +1,9 @@
 //! The table of Kubernetes' kinds: one row for each.
 
 use crate::{
-    apps, autoscaling, batch, coordination, core_v1, discovery, namespace, networking, node, pod,
-    policy, rbac, runtime_class, scheduling, service, storage, strategy::Strategy,
+    admissionregistration, apps, autoscaling, batch, certificates, coordination, core_v1,
+    discovery, flowcontrol, namespace, networking, node, pod, policy, rbac, resource,
+    runtime_class, scheduling, service, storage, strategy::Strategy,
 };
 
 /// The rows by group.
@@ -25,6 +26,10 @@ pub static GROUPS: &[&[&Strategy]] = &[
     networking::ALL,
     autoscaling::ALL,
     storage::ALL,
+    certificates::ALL,
+    admissionregistration::ALL,
+    flowcontrol::ALL,
+    resource::ALL,
 ];
 
 /// All rows.

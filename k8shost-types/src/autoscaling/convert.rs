@@ -14,14 +14,13 @@ const CURRENT_METRICS: &str = "autoscaling.alpha.kubernetes.io/current-metrics";
 const CONDITIONS: &str = "autoscaling.alpha.kubernetes.io/conditions";
 const BEHAVIOR: &str = "autoscaling.alpha.kubernetes.io/behavior";
 
-/// The fields of a v1 metric that are plain, with their names in v2, by the kind's field: what
-/// describes it, and what is aimed at (in `target`) or found (in `current`).
-fn names(
-    kind: &str,
-) -> (
-    &'static [(&'static str, &'static [&'static str])],
-    [(&'static str, &'static str); 3],
-) {
+/// The fields in v1 of what describes a metric, with their places in v2.
+type Plain = &'static [(&'static str, &'static [&'static str])];
+/// The names in v1 of amounts, after `target` or `current`, with their names there in v2.
+type Amounts = [(&'static str, &'static str); 3];
+
+/// The fields of a metric, by the field of its kind.
+fn names(kind: &str) -> (Plain, Amounts) {
     let utilization = ("AverageUtilization", "averageUtilization");
     let average = ("AverageValue", "averageValue");
     let value = ("Value", "value");

@@ -103,75 +103,104 @@ fn validate_port(port: &Value, needs_name: bool, path: &Path<'_>, errors: &mut E
     name_in(port, "appProtocol", names::qualified_name, path, errors);
 }
 
+/// Endpoints that would be larger than this stay as they were sent.
+const MOST_REPACKED: usize = 4 * 1024 * 1024;
+
 /// Brings the subsets into one form: each address once for each set of ports, sorted. Written twice,
 /// the same endpoints are the same object.
 fn repack(endpoints: &mut Value) {
-    // By port, its addresses; an address that is not ready anywhere is not. No port is a port too.
-    type Addresses = BTreeMap<(String, String), (bool, Value)>;
-    let mut by_port: BTreeMap<(i64, String), (Value, Addresses)> = BTreeMap::new();
-    let subsets = list(endpoints, "subsets");
-    // Ports times addresses: what would be too many stays as it was sent.
-    let places: usize = subsets
+    if let Some(repacked) = repacked(list(endpoints, "subsets")) {
+        tree::set(endpoints, "subsets", repacked);
+    }
+}
+
+fn places(subset: &Value) -> impl Iterator<Item = (&Value, bool)> {
+    let ready = list(subset, "addresses")
+        .iter()
+        .map(|address| (address, true));
+    let not = list(subset, "notReadyAddresses")
+        .iter()
+        .map(|address| (address, false));
+    ready.chain(not)
+}
+
+fn key_of(address: &Value) -> (&str, &str) {
+    let target = rules::part(address, "targetRef");
+    (text(address, "ip"), text(target, "uid"))
+}
+
+/// Which addresses, by number, and whether each is ready.
+type Readiness = BTreeMap<usize, bool>;
+
+/// `None` for nothing, and for more than is worth it.
+fn repacked(subsets: &[Value]) -> Option<Vec<Value>> {
+    let pairs: usize = subsets
         .iter()
         .map(|subset| {
-            let addresses =
-                list(subset, "addresses").len() + list(subset, "notReadyAddresses").len();
-            addresses.saturating_mul(list(subset, "ports").len().max(1))
+            let ports = list(subset, "ports").len().max(1);
+            places(subset).count().saturating_mul(ports)
         })
         .sum();
-    if places == 0 || places > 1 << 17 {
-        return;
+    if pairs == 0 || pairs > 1 << 17 {
+        return None;
     }
+    let mut known: BTreeMap<(&str, &str), &Value> = BTreeMap::new();
+    for (address, _) in subsets.iter().flat_map(places) {
+        known.entry(key_of(address)).or_insert(address);
+    }
+    let keys: Vec<_> = known.keys().copied().collect();
+    let addresses: Vec<_> = known
+        .into_values()
+        .map(|address| (address, address.to_string().len()))
+        .collect();
+    // By port, its addresses and whether they are ready. No port is a port too.
+    let none = [Value::Null];
+    let mut by_port: BTreeMap<(i64, String), (&Value, Readiness)> = BTreeMap::new();
     for subset in subsets {
-        let none = [Value::Null];
         let ports = match list(subset, "ports") {
             [] => &none[..],
             ports => ports,
         };
         for port in ports {
             let key = (int(port, "port").unwrap_or(-1), port.to_string());
-            let (_, addresses) = by_port
-                .entry(key)
-                .or_insert_with(|| (port.clone(), Addresses::new()));
-            for (field, ready) in [("addresses", true), ("notReadyAddresses", false)] {
-                for address in list(subset, field) {
-                    let uid = text(rules::part(address, "targetRef"), "uid");
-                    let key = (text(address, "ip").to_owned(), uid.to_owned());
-                    let (is_ready, _) = addresses
-                        .entry(key)
-                        .or_insert_with(|| (ready, address.clone()));
+            let (_, of_port) = by_port.entry(key).or_insert((port, Readiness::new()));
+            for (address, ready) in places(subset) {
+                if let Ok(at) = keys.binary_search(&key_of(address)) {
                     // Not ready is the stronger word.
-                    *is_ready &= ready;
+                    *of_port.entry(at).or_insert(ready) &= ready;
                 }
             }
         }
     }
-    let mut by_addresses: BTreeMap<String, (Addresses, Vec<Value>)> = BTreeMap::new();
-    for (_, (port, addresses)) in by_port {
-        let key = json!(addresses.values().collect::<Vec<_>>()).to_string();
-        let (_, ports) = by_addresses
-            .entry(key)
-            .or_insert_with(|| (addresses, Vec::new()));
+    let mut by_addresses: BTreeMap<Vec<(usize, bool)>, Vec<Value>> = BTreeMap::new();
+    for (port, of_port) in by_port.into_values() {
+        let ports = by_addresses
+            .entry(of_port.into_iter().collect())
+            .or_default();
         if !port.is_null() {
-            ports.push(port);
+            ports.push(port.clone());
         }
     }
-    let repacked: Vec<Value> = by_addresses
-        .into_values()
-        .map(|(addresses, ports)| {
-            let (ready, not): (Vec<_>, Vec<_>) =
-                addresses.into_values().partition(|(ready, _)| *ready);
-            let plain = |list: Vec<(bool, Value)>| -> Value {
-                list.into_iter().map(|(_, address)| address).collect()
-            };
-            let mut subset = json!({
-                "addresses": plain(ready),
-                "notReadyAddresses": plain(not),
-                "ports": ports,
-            });
-            rules::drop_empty(&mut subset, &["addresses", "notReadyAddresses", "ports"]);
-            subset
-        })
-        .collect();
-    tree::set(endpoints, "subsets", repacked);
+    let size: usize = by_addresses
+        .keys()
+        .flatten()
+        .map(|(at, _)| addresses[*at].1)
+        .sum();
+    if size > MOST_REPACKED {
+        return None;
+    }
+    let subset = |(of_ports, ports): (Vec<(usize, bool)>, Vec<Value>)| {
+        let of = |wanted: bool| -> Vec<Value> {
+            let chosen = of_ports.iter().filter(|(_, ready)| *ready == wanted);
+            chosen.map(|(at, _)| addresses[*at].0.clone()).collect()
+        };
+        let mut subset = json!({
+            "addresses": of(true),
+            "notReadyAddresses": of(false),
+            "ports": ports,
+        });
+        rules::drop_empty(&mut subset, &["addresses", "notReadyAddresses", "ports"]);
+        subset
+    };
+    Some(by_addresses.into_iter().map(subset).collect())
 }

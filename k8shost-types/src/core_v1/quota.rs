@@ -151,6 +151,7 @@ fn validate_scopes(spec: &Value, scopes: &[&str], path: &Path<'_>, errors: &mut 
         }
         if !SCOPES.contains(&scope) {
             errors.push(FieldError::invalid(path, shown, "unsupported scope"));
+            continue;
         }
         for resource in keys(spec, "hard") {
             let standard = resource.split('/').count() == 1;
@@ -184,7 +185,9 @@ fn validate_selector(selector: &Value, spec: &Value, path: &Path<'_>, errors: &m
             let path = expressions.child("scopeName");
             errors.push(FieldError::invalid(&path, scope, "unsupported scope"));
         }
-        for resource in keys(spec, "hard") {
+        // Each scope once: there are few scopes, but there may be many expressions.
+        let first = seen.add(scope) && SCOPES.contains(&scope);
+        for resource in keys(spec, "hard").filter(|_| first) {
             if !resource.contains('/') && !applies(scope, resource) {
                 let detail = "unsupported scope applied to resource";
                 errors.push(FieldError::invalid(&expressions, shown, detail));
@@ -224,7 +227,6 @@ fn validate_selector(selector: &Value, spec: &Value, path: &Path<'_>, errors: &m
                 "not a valid selector operator",
             )),
         }
-        seen.add(scope);
     }
     conflicts(&seen, shown, &expressions, errors);
 }

@@ -60,14 +60,14 @@ fn validate(secret: &Value, errors: &mut Errors) {
         errors.push(FieldError::required(&path.key(key), ""));
     };
     match text(secret, "type") {
-        "kubernetes.io/service-account-token" => {
-            if meta::annotation(secret, ACCOUNT).is_none_or(str::is_empty) {
-                let path = Path::new("metadata");
-                errors.push(FieldError::required(
-                    &path.child("annotations").key(ACCOUNT),
-                    "",
-                ));
-            }
+        "kubernetes.io/service-account-token"
+            if meta::annotation(secret, ACCOUNT).is_none_or(str::is_empty) =>
+        {
+            let path = Path::new("metadata");
+            errors.push(FieldError::required(
+                &path.child("annotations").key(ACCOUNT),
+                "",
+            ));
         }
         "kubernetes.io/dockercfg" => validate_json(secret, ".dockercfg", &path, errors),
         "kubernetes.io/dockerconfigjson" => {

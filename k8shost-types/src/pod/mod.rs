@@ -38,20 +38,17 @@ pub(crate) use defaults::{
 };
 pub(crate) use probes::{validate_port, validate_port_number};
 pub(crate) use resources::{
-    is_extended, is_huge_page, is_integer_resource, is_native, is_overcommit_allowed, is_standard,
-    read as read_quantity, validate_amount, validate_container_name, validate_name,
-    validate_overhead, validate_readable,
+    is_overcommit_allowed, read as read_quantity, validate_amount, validate_container_name,
+    validate_name, validate_overhead, validate_readable,
 };
 pub(crate) use scheduling::{
     faults, strings, validate_label_selector, validate_node_selector, validate_taint_effect,
     validate_tolerations,
 };
 pub(crate) use security::validate_no_backsteps;
-pub(crate) use sources::{Check as SourceCheck, SOURCES, range, require};
+pub(crate) use sources::{Check as SourceCheck, SOURCES, require};
 pub use status::{prepare_status_update, validate_status_update};
-pub(crate) use template::{
-    validate_controlled_template, validate_template, validate_template_labels,
-};
+pub(crate) use template::{validate_controlled_template, validate_template};
 pub use total::qos_class;
 pub use update::{
     prepare_ephemeral_containers_update, validate_ephemeral_containers_update, validate_update,

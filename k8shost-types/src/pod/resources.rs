@@ -19,11 +19,11 @@ pub(crate) fn read(value: &Value) -> Option<Quantity> {
     value.as_str()?.parse().ok()
 }
 
-pub(crate) fn is_huge_page(name: &str) -> bool {
+pub(super) fn is_huge_page(name: &str) -> bool {
     name.starts_with(HUGE_PAGES)
 }
 
-pub(crate) fn is_native(name: &str) -> bool {
+fn is_native(name: &str) -> bool {
     !name.contains('/') || name.contains("kubernetes.io/")
 }
 
@@ -32,13 +32,13 @@ pub(crate) fn is_overcommit_allowed(name: &str) -> bool {
 }
 
 /// A resource of another domain than Kubernetes' own, whose name has room for a quota's prefix.
-pub(crate) fn is_extended(name: &str) -> bool {
+fn is_extended(name: &str) -> bool {
     !is_native(name)
         && !name.starts_with("requests.")
         && names::qualified_name(&format!("requests.{name}")).is_empty()
 }
 
-pub(crate) fn is_standard(name: &str) -> bool {
+fn is_standard(name: &str) -> bool {
     matches!(
         name,
         "cpu"
@@ -65,7 +65,7 @@ pub(crate) fn is_standard(name: &str) -> bool {
         || name.starts_with("requests.hugepages-")
 }
 
-pub(crate) fn is_integer_resource(name: &str) -> bool {
+fn is_integer_resource(name: &str) -> bool {
     matches!(
         name,
         "pods"

@@ -92,7 +92,7 @@ pub(crate) fn require(value: &Value, field: &str, path: &Path<'_>, errors: &mut 
     }
 }
 
-pub(crate) fn range(
+pub(super) fn range(
     value: &Value,
     field: &str,
     (least, most): (i64, i64),

@@ -27,11 +27,7 @@ pub(crate) fn validate_template(template: &Value, path: &Path<'_>, errors: &mut 
 
 /// The rules for a template's labels and annotations. The paths are Kubernetes', which leaves out
 /// that they are in metadata.
-pub(crate) fn validate_template_labels(
-    template: &Value,
-    path: &Path<'_>,
-    errors: &mut Vec<FieldError>,
-) {
+fn validate_template_labels(template: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     let metadata = part(template, "metadata");
     meta::validate_labels(metadata, "labels", path, errors);
     meta::validate_annotations(metadata, path, errors);

@@ -242,6 +242,38 @@ fn endpoints() {
 }
 
 #[test]
+fn long_lists_are_judged_in_reasonable_time() {
+    let start = std::time::Instant::now();
+    let scopes: Vec<Value> = (0..10_000)
+        .map(|_| json!({"scopeName": "BestEffort", "operator": "Exists"}))
+        .collect();
+    let hard: Value = (0..10_000)
+        .map(|i| (format!("count/x{i}.y"), json!("1")))
+        .collect::<serde_json::Map<_, _>>()
+        .into();
+    made(
+        row("v1", "resourcequotas"),
+        json!({"spec": {"hard": hard, "scopeSelector": {"matchExpressions": scopes}}}),
+    );
+    // One large address among many ports would be large as often.
+    let large = json!({"ip": "1.2.3.4", "targetRef": {"name": "a".repeat(1 << 20)}});
+    let subsets: Vec<Value> = (1..5_000)
+        .flat_map(|i| [json!({"addresses": [{"ip": format!("1.3.{}.{}", i / 256, i % 256)}], "ports": [{"port": i}]})])
+        .collect();
+    let ports: Vec<Value> = (1..5_000)
+        .map(|i| json!({"port": i, "name": format!("p{i}")}))
+        .collect();
+    let mut sent = json!({"subsets": [{"addresses": [large], "ports": ports}]});
+    sent["subsets"]
+        .as_array_mut()
+        .expect("a list")
+        .extend(subsets);
+    let object = made(row("v1", "endpoints"), sent);
+    assert!(object.to_string().len() < 1 << 23);
+    assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+}
+
+#[test]
 fn limits_and_quotas() {
     let limits = row("v1", "limitranges");
     assert_eq!(

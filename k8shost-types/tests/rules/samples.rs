@@ -89,6 +89,7 @@ fn sent() -> Vec<(&'static str, &'static str, Value)> {
     sent.extend(work());
     sent.extend(policies());
     sent.extend(ways());
+    sent.extend(others());
     sent
 }
 
@@ -266,3 +267,69 @@ fn ways() -> Vec<(&'static str, &'static str, Value)> {
         ),
     ]
 }
+
+/// Certificates, admission, flows and devices.
+fn others() -> Vec<(&'static str, &'static str, Value)> {
+    let admission = "admissionregistration.k8s.io/v1";
+    let flow = "flowcontrol.apiserver.k8s.io/v1";
+    let devices = "resource.k8s.io/v1";
+    let rules = json!([{"apiGroups": ["x.io"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["xs"]}]);
+    let webhooks = json!([{"name": "a.b.c", "clientConfig": {"service": {"name": "s", "namespace": "n", "path": "/p"}}, "sideEffects": "None", "admissionReviewVersions": ["v1"], "rules": rules, "matchConditions": [{"name": "n", "expression": "true"}]}]);
+    let claim = json!({"devices": {"requests": [{"name": "r", "exactly": {"deviceClassName": "c"}}, {"name": "s", "firstAvailable": [{"name": "t", "deviceClassName": "c"}]}], "constraints": [{"requests": ["r", "s/t"], "matchAttribute": "a/b"}]}});
+    vec![
+        (
+            "certificates.k8s.io/v1",
+            "certificatesigningrequests",
+            json!({"spec": {"request": SIGNING_REQUEST, "signerName": "a.b/c", "usages": ["client auth"], "expirationSeconds": 600}}),
+        ),
+        (
+            admission,
+            "validatingwebhookconfigurations",
+            json!({"webhooks": webhooks}),
+        ),
+        (
+            admission,
+            "mutatingwebhookconfigurations",
+            json!({"webhooks": webhooks}),
+        ),
+        (
+            admission,
+            "validatingadmissionpolicies",
+            json!({"spec": {"matchConstraints": {"resourceRules": rules}, "validations": [{"expression": "true"}], "variables": [{"name": "v", "expression": "1"}], "paramKind": {"apiVersion": "v1", "kind": "ConfigMap"}}}),
+        ),
+        (
+            admission,
+            "validatingadmissionpolicybindings",
+            json!({"spec": {"policyName": "p", "validationActions": ["Deny"], "paramRef": {"name": "n", "parameterNotFoundAction": "Deny"}, "matchResources": {"resourceRules": rules}}}),
+        ),
+        (
+            flow,
+            "flowschemas",
+            json!({"spec": {"priorityLevelConfiguration": {"name": "p"}, "distinguisherMethod": {"type": "ByUser"}, "rules": [{"subjects": [{"kind": "Group", "group": {"name": "g"}}], "resourceRules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "clusterScope": true}]}]}}),
+        ),
+        (
+            flow,
+            "prioritylevelconfigurations",
+            json!({"spec": {"type": "Limited", "limited": {"limitResponse": {"type": "Queue", "queuing": {}}}}}),
+        ),
+        (
+            devices,
+            "deviceclasses",
+            json!({"spec": {"selectors": [{"cel": {"expression": "true"}}]}}),
+        ),
+        (devices, "resourceclaims", json!({"spec": claim})),
+        (
+            devices,
+            "resourceclaimtemplates",
+            json!({"spec": {"metadata": {"labels": {"a": "b"}}, "spec": claim}}),
+        ),
+        (
+            devices,
+            "resourceslices",
+            json!({"spec": {"driver": "d.x", "nodeName": "n", "pool": {"name": "p", "resourceSliceCount": 1, "generation": 1}, "devices": [{"name": "d"}]}}),
+        ),
+    ]
+}
+
+/// The base64 of PEM of a sequence, as short as it can be.
+pub(crate) const SIGNING_REQUEST: &str = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KTUFBPQotLS0tLUVORCBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0K";
