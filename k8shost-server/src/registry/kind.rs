@@ -187,6 +187,7 @@ mod tests {
         assert_eq!(NODES.split("nodes/n1"), ("", "n1"));
         assert_eq!(Kind::of_key("nodes/n1").map(|k| k.rules.kind), Some("Node"));
         assert!(Kind::of_key("widgets.example.com/default/a").is_none());
+        assert_eq!(TABLE.len(), KINDS.len(), "two rows have one key");
         for own in OWN {
             let served = Kind::served(own.group, own.rules.version(), own.resource());
             assert!(
