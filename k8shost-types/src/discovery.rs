@@ -26,9 +26,7 @@ pub static ENDPOINT_SLICE: Strategy = Strategy {
     default,
     prepare_create: |slice| {
         meta::set(slice, "generation", 1);
-        for endpoint in list_mut(slice, "endpoints") {
-            tree::remove(endpoint, "deprecatedTopology");
-        }
+        drop_topology(slice);
     },
     validate_create: |slice| {
         let mut errors = rules::metadata(slice, true, names::subdomain_rule);
@@ -83,6 +81,16 @@ fn prepare_update(new: &mut Value, old: &Value) {
         .any(|field| !same_or_empty(new, old, field));
     if labels || rest {
         rules::next_generation(new, old);
+    }
+    if !same_or_empty(new, old, "endpoints") {
+        drop_topology(new);
+    }
+}
+
+/// What was told of a node before there were fields for it.
+fn drop_topology(slice: &mut Value) {
+    for endpoint in list_mut(slice, "endpoints") {
+        tree::remove(endpoint, "deprecatedTopology");
     }
 }
 

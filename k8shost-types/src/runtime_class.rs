@@ -42,6 +42,7 @@ pub static RUNTIME_CLASS: Strategy = Strategy {
         errors
     },
     selectable: &["metadata.name"],
+    create_on_update: true,
     unconditional_update: false,
     ..Strategy::BASE
 };

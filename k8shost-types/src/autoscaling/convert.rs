@@ -235,7 +235,10 @@ fn drop_fractions(value: &mut Value) {
     match value {
         Value::Number(number) if number.is_f64() => *value = Value::Null,
         Value::Array(items) => items.iter_mut().for_each(drop_fractions),
-        Value::Object(fields) => fields.values_mut().for_each(drop_fractions),
+        Value::Object(fields) => {
+            fields.values_mut().for_each(drop_fractions);
+            fields.retain(|_, field| !field.is_null());
+        }
         _ => {}
     }
 }

@@ -43,6 +43,7 @@ pub const STRATEGY: Strategy = Strategy {
     ],
     fields,
     has_status: true,
+    create_on_update: true,
     ..Strategy::BASE
 };
 

@@ -398,6 +398,43 @@ fn updates_of_jobs() {
 }
 
 #[test]
+fn what_a_row_says_of_its_kind() {
+    let facts = |version, resource| {
+        let row = row(version, resource);
+        (
+            row.has_status,
+            row.create_on_update,
+            row.unconditional_update,
+        )
+    };
+    assert_eq!(facts("apps/v1", "deployments"), (true, false, true));
+    assert_eq!(facts("v1", "services"), (true, true, true));
+    assert_eq!(facts("v1", "configmaps"), (false, false, true));
+    assert_eq!(
+        facts("coordination.k8s.io/v1", "leases"),
+        (false, true, false)
+    );
+    assert_eq!(
+        facts("policy/v1", "poddisruptionbudgets"),
+        (true, false, false)
+    );
+    for row in k8shost_types::kinds::all() {
+        let found = k8shost_types::kinds::find(row.api_version, row.resource);
+        assert!(
+            found.is_some_and(|found| std::ptr::eq(found, row)),
+            "{} is there twice",
+            row.kind
+        );
+        assert_eq!(
+            row.namespaced,
+            row.selectable.contains(&"metadata.namespace"),
+            "{}",
+            row.kind
+        );
+    }
+}
+
+#[test]
 fn cron_jobs() {
     let row = row("batch/v1", "cronjobs");
     let cron = |spec: Value| {
