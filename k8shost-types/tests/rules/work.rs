@@ -418,8 +418,8 @@ fn what_a_row_says_of_its_kind() {
         facts("policy/v1", "poddisruptionbudgets"),
         (true, false, false)
     );
-    for row in k8shost_types::kinds::all() {
-        let found = k8shost_types::kinds::find(row.api_version, row.resource);
+    for row in k8shost_types::strategies::all() {
+        let found = k8shost_types::strategies::find(row.api_version, row.resource);
         assert!(
             found.is_some_and(|found| std::ptr::eq(found, row)),
             "{} is there twice",
