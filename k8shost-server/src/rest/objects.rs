@@ -175,7 +175,7 @@ impl Call<'_> {
     }
 
     async fn list(&self) -> Result<Response<Body>, Error> {
-        let options = self.query.list(&self.selected())?;
+        let options = self.query.list(&self.target.namespace)?;
         let form = answer::accepted(self.headers)?;
         let page = self.resource().list(&options).await?;
         let body = match form {
@@ -225,17 +225,12 @@ impl Call<'_> {
         let timeout = self.query.timeout()?;
         let mut options = self.query.watch(&self.target.namespace);
         if !self.target.name.is_empty() {
-            options.selectors = self.query.list(&self.selected())?.selectors;
+            options.selectors = self.query.list(&self.target.namespace)?.selectors;
             options.selectors.fields = format!("metadata.name={}", self.target.name);
         }
         let watch = self.resource().watch(&options).await?;
         let shown = watch::Shown { form, include };
         Ok(watch::answer(self.face.0.clone(), watch, timeout, shown))
-    }
-
-    /// The namespace that is looked at.
-    fn selected(&self) -> String {
-        self.target.namespace.clone()
     }
 
     async fn create(&self, body: Bytes) -> Result<Response<Body>, Error> {
@@ -338,7 +333,7 @@ impl Call<'_> {
 
     /// Deletes what a list would give, page by page, and answers with it.
     async fn delete_all(&self, options: DeleteOptions) -> Result<Response<Body>, Error> {
-        let mut list = self.query.list(&self.selected())?;
+        let mut list = self.query.list(&self.target.namespace)?;
         if list.limit == 0 {
             list.limit = PAGE;
         }
