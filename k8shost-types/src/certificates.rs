@@ -27,11 +27,7 @@ pub static CERTIFICATE_SIGNING_REQUEST: Strategy = Strategy {
         rules::fill_absent(request, "status", json!({}));
     },
     prepare_create: |request| tree::set(request, "status", json!({})),
-    validate_create: |request| {
-        let mut errors = rules::metadata(request, false, names::path_segment);
-        validate(request, &mut errors);
-        errors
-    },
+    validate_create: |request| rules::created(request, false, names::path_segment, validate),
     prepare_update: |new, old| {
         tree::keep(new, old, "spec");
         tree::keep(new, old, "status");

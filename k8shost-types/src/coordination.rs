@@ -18,17 +18,9 @@ pub static LEASE: Strategy = Strategy {
         tree::ensure_object(lease, "spec");
     },
     prepare_create: drop_disabled,
-    validate_create: |lease| {
-        let mut errors = rules::metadata(lease, true, names::subdomain_rule);
-        validate(lease, &mut errors);
-        errors
-    },
+    validate_create: |lease| rules::created(lease, true, names::subdomain_rule, validate),
     prepare_update: |new, _| drop_disabled(new),
-    validate_update: |new, old| {
-        let mut errors = rules::metadata_update(new, old);
-        validate(new, &mut errors);
-        errors
-    },
+    validate_update: |new, old| rules::updated(new, old, validate),
     create_on_update: true,
     unconditional_update: false,
     ..Strategy::BASE

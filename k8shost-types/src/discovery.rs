@@ -28,11 +28,7 @@ pub static ENDPOINT_SLICE: Strategy = Strategy {
         meta::set(slice, "generation", 1);
         drop_topology(slice);
     },
-    validate_create: |slice| {
-        let mut errors = rules::metadata(slice, true, names::subdomain_rule);
-        validate(slice, &mut errors);
-        errors
-    },
+    validate_create: |slice| rules::created(slice, true, names::subdomain_rule, validate),
     prepare_update,
     validate_update: |new, old| {
         let mut errors = rules::metadata_update(new, old);

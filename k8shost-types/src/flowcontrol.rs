@@ -21,16 +21,8 @@ pub static FLOW_SCHEMA: Strategy = Strategy {
         }
         fill_absent(schema, "status", json!({}));
     },
-    validate_create: |schema| {
-        let mut errors = rules::metadata(schema, false, names::subdomain_rule);
-        validate_schema(schema, &mut errors);
-        errors
-    },
-    validate_update: |new, old| {
-        let mut errors = rules::metadata_update(new, old);
-        validate_schema(new, &mut errors);
-        errors
-    },
+    validate_create: |schema| rules::created(schema, false, names::subdomain_rule, validate_schema),
+    validate_update: |new, old| rules::updated(new, old, validate_schema),
     ..FLOW
 };
 
@@ -39,16 +31,8 @@ pub static PRIORITY_LEVEL_CONFIGURATION: Strategy = Strategy {
     kind: "PriorityLevelConfiguration",
     resource: "prioritylevelconfigurations",
     default: default_level,
-    validate_create: |level| {
-        let mut errors = rules::metadata(level, false, names::subdomain_rule);
-        validate_level(level, &mut errors);
-        errors
-    },
-    validate_update: |new, old| {
-        let mut errors = rules::metadata_update(new, old);
-        validate_level(new, &mut errors);
-        errors
-    },
+    validate_create: |level| rules::created(level, false, names::subdomain_rule, validate_level),
+    validate_update: |new, old| rules::updated(new, old, validate_level),
     ..FLOW
 };
 

@@ -60,14 +60,7 @@ pub static RESOURCE_CLAIM: Strategy = Strategy {
         errors
     },
     prepare_update: |new, old| tree::keep(new, old, "status"),
-    validate_update: |new, old| {
-        let mut errors = rules::metadata_update(new, old);
-        if !same(new, old, "spec") {
-            let path = Path::new("spec");
-            errors.push(FieldError::invalid(&path, spec(new), "field is immutable"));
-        }
-        errors
-    },
+    validate_update: validate_immutable,
     prepare_status_update: rules::prepare_status_update,
     validate_status_update: validate_claim_status,
     has_status: true,
@@ -96,16 +89,19 @@ pub static RESOURCE_CLAIM_TEMPLATE: Strategy = Strategy {
         validate_claim(spec(spec(template)), &path.child("spec"), &mut errors);
         errors
     },
-    validate_update: |new, old| {
-        let mut errors = rules::metadata_update(new, old);
-        if !same(new, old, "spec") {
-            let path = Path::new("spec");
-            errors.push(FieldError::invalid(&path, spec(new), "field is immutable"));
-        }
-        errors
-    },
+    validate_update: validate_immutable,
     ..RESOURCE
 };
+
+/// The spec stays as it was.
+fn validate_immutable(new: &Value, old: &Value) -> Errors {
+    let mut errors = rules::metadata_update(new, old);
+    if !same(new, old, "spec") {
+        let path = Path::new("spec");
+        errors.push(FieldError::invalid(&path, spec(new), "field is immutable"));
+    }
+    errors
+}
 
 /// The row of ResourceSlice in the table of kinds.
 pub static RESOURCE_SLICE: Strategy = Strategy {

@@ -54,6 +54,26 @@ pub(crate) fn metadata_update(new: &Value, old: &Value) -> Errors {
     errors
 }
 
+/// What is wrong with a new object: its metadata, and what `validate` finds.
+pub(crate) fn created(
+    object: &Value,
+    namespaced: bool,
+    rule: NameRule,
+    validate: fn(&Value, &mut Errors),
+) -> Errors {
+    let mut errors = metadata(object, namespaced, rule);
+    validate(object, &mut errors);
+    errors
+}
+
+/// What is wrong with the new version of an object: the change of its metadata, and what `validate`
+/// finds.
+pub(crate) fn updated(new: &Value, old: &Value, validate: fn(&Value, &mut Errors)) -> Errors {
+    let mut errors = metadata_update(new, old);
+    validate(new, &mut errors);
+    errors
+}
+
 /// Whether a field is there and not empty.
 pub(crate) fn is_set(value: &Value, field: &str) -> bool {
     get(value, field).is_some_and(|value| !is_empty(value))

@@ -27,17 +27,9 @@ pub static VALIDATING_ADMISSION_POLICY: Strategy = Strategy {
         fill_absent(policy, "status", json!({}));
     },
     prepare_create: |policy| rules::begin(policy, json!({})),
-    validate_create: |policy| {
-        let mut errors = rules::metadata(policy, false, names::subdomain_rule);
-        validate(policy, &mut errors);
-        errors
-    },
+    validate_create: |policy| rules::created(policy, false, names::subdomain_rule, validate),
     prepare_update: rules::prepare_update,
-    validate_update: |new, old| {
-        let mut errors = rules::metadata_update(new, old);
-        validate(new, &mut errors);
-        errors
-    },
+    validate_update: |new, old| rules::updated(new, old, validate),
     prepare_status_update: rules::prepare_status_update,
     has_status: true,
     ..CLUSTER
@@ -54,16 +46,10 @@ pub static VALIDATING_ADMISSION_POLICY_BINDING: Strategy = Strategy {
     },
     prepare_create: |binding| meta::set(binding, "generation", 1),
     validate_create: |binding| {
-        let mut errors = rules::metadata(binding, false, names::subdomain_rule);
-        validate_binding(binding, &mut errors);
-        errors
+        rules::created(binding, false, names::subdomain_rule, validate_binding)
     },
     prepare_update: |new, old| rules::bump_generation(new, old, &["spec"]),
-    validate_update: |new, old| {
-        let mut errors = rules::metadata_update(new, old);
-        validate_binding(new, &mut errors);
-        errors
-    },
+    validate_update: |new, old| rules::updated(new, old, validate_binding),
     ..CLUSTER
 };
 

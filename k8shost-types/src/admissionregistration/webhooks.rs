@@ -32,16 +32,10 @@ pub static MUTATING_WEBHOOK_CONFIGURATION: Strategy = Strategy {
 const WEBHOOKS: Strategy = Strategy {
     prepare_create: |configuration| meta::set(configuration, "generation", 1),
     validate_create: |configuration| {
-        let mut errors = rules::metadata(configuration, false, names::subdomain_rule);
-        validate(configuration, &mut errors);
-        errors
+        rules::created(configuration, false, names::subdomain_rule, validate)
     },
     prepare_update: |new, old| rules::bump_generation(new, old, &["webhooks"]),
-    validate_update: |new, old| {
-        let mut errors = rules::metadata_update(new, old);
-        validate(new, &mut errors);
-        errors
-    },
+    validate_update: |new, old| rules::updated(new, old, validate),
     ..CLUSTER
 };
 

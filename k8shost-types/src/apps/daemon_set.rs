@@ -2,15 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::{drop_disabled, is_zero, template_defaults, validate_strategy_type};
+use super::{
+    drop_disabled, is_zero, template_defaults, validate_given_selector, validate_strategy_type,
+};
 use crate::{
     error::FieldError,
     field::Path,
     json::{self as tree, get, text},
     meta, names, pod,
     rules::{
-        self, Errors, at_most_all, fill, fill_absent, int_or_percent, non_negative, part,
-        selects_all, spec, validate_label_selector,
+        self, Errors, at_most_all, fill, fill_absent, int_or_percent, non_negative, part, spec,
     },
     strategy::Strategy,
 };
@@ -29,9 +30,9 @@ pub static DAEMON_SET: Strategy = Strategy {
         }
         drop_disabled(object);
     },
-    validate_create,
+    validate_create: |object| rules::created(object, true, names::subdomain_rule, validate),
     prepare_update,
-    validate_update,
+    validate_update: |new, old| super::validate_update(new, old, validate),
     prepare_status_update: rules::prepare_status_update,
     validate_status_update,
     has_status: true,
@@ -81,27 +82,10 @@ fn prepare_update(new: &mut Value, old: &Value) {
     meta::set_annotation(new, GENERATION, &generation.to_string());
 }
 
-fn validate_create(object: &Value) -> Errors {
-    let mut errors = rules::metadata(object, true, names::subdomain_rule);
-    validate(object, &mut errors);
-    errors
-}
-
 fn validate(object: &Value, errors: &mut Errors) {
     let spec = spec(object);
     let path = Path::new("spec");
-    let selector = get(spec, "selector");
-    if let Some(selector) = selector {
-        let path = path.child("selector");
-        validate_label_selector(selector, &path, errors);
-        if selects_all(selector) {
-            errors.push(FieldError::invalid(
-                &path,
-                selector,
-                "empty selector is invalid for daemonset",
-            ));
-        }
-    }
+    let selector = validate_given_selector(spec, "invalid for daemonset", &path, errors);
     pod::validate_controlled_template(
         part(spec, "template"),
         selector,
@@ -153,14 +137,6 @@ fn validate_rolling(rolling: &Value, path: &Path<'_>, errors: &mut Errors) {
         )),
         _ => {}
     }
-}
-
-fn validate_update(new: &Value, old: &Value) -> Errors {
-    let mut errors = rules::metadata_update(new, old);
-    validate(new, &mut errors);
-    let path = Path::new("spec");
-    rules::immutable(spec(new), spec(old), "selector", &path, &mut errors);
-    errors
 }
 
 fn validate_status_update(new: &Value, old: &Value) -> Errors {

@@ -24,7 +24,7 @@ pub static DEPLOYMENT: Strategy = Strategy {
         rules::begin(object, json!({}));
         drop_disabled(object);
     },
-    validate_create,
+    validate_create: |object| rules::created(object, true, names::subdomain_rule, validate),
     prepare_update: |new, old| {
         drop_disabled(new);
         rules::prepare_update(new, old);
@@ -34,7 +34,7 @@ pub static DEPLOYMENT: Strategy = Strategy {
             rules::next_generation(new, old);
         }
     },
-    validate_update,
+    validate_update: |new, old| super::validate_update(new, old, validate),
     prepare_status_update: |new, old| {
         rules::prepare_status_update(new, old);
         if let Some(metadata) = tree::ensure_object(new, "metadata") {
@@ -65,12 +65,6 @@ fn default(object: &mut Value) {
     fill_absent(spec, "progressDeadlineSeconds", 600);
     template_defaults(spec);
     fill_absent(object, "status", json!({}));
-}
-
-fn validate_create(object: &Value) -> Errors {
-    let mut errors = rules::metadata(object, true, names::subdomain_rule);
-    validate(object, &mut errors);
-    errors
 }
 
 fn validate(object: &Value, errors: &mut Errors) {
@@ -132,14 +126,6 @@ fn validate_rolling(rolling: &Value, path: &Path<'_>, errors: &mut Errors) {
         ));
     }
     at_most_all(unavailable, &path.child("maxUnavailable"), errors);
-}
-
-fn validate_update(new: &Value, old: &Value) -> Errors {
-    let mut errors = rules::metadata_update(new, old);
-    validate(new, &mut errors);
-    let path = Path::new("spec");
-    rules::immutable(spec(new), spec(old), "selector", &path, &mut errors);
-    errors
 }
 
 fn validate_status_update(new: &Value, old: &Value) -> Errors {

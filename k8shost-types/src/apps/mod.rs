@@ -19,7 +19,7 @@ use crate::{
     field::Path,
     json::{self as tree, get},
     pod,
-    rules::{Errors, part, required_choice, selects_all, validate_label_selector},
+    rules::{self, Errors, part, required_choice, selects_all, spec, validate_label_selector},
     strategy::Strategy,
 };
 
@@ -55,17 +55,36 @@ fn validate_selector<'a>(
     path: &Path<'_>,
     errors: &mut Errors,
 ) -> Option<&'a Value> {
+    let selector = validate_given_selector(spec, kind, path, errors);
+    if selector.is_none() {
+        errors.push(FieldError::required(&path.child("selector"), ""));
+    }
+    selector
+}
+
+/// The same where there may be none.
+fn validate_given_selector<'a>(
+    spec: &'a Value,
+    kind: &str,
+    path: &Path<'_>,
+    errors: &mut Errors,
+) -> Option<&'a Value> {
     let path = path.child("selector");
-    let Some(selector) = get(spec, "selector") else {
-        errors.push(FieldError::required(&path, ""));
-        return None;
-    };
+    let selector = get(spec, "selector")?;
     validate_label_selector(selector, &path, errors);
     if selects_all(selector) {
         let detail = format!("empty selector is {kind}");
         errors.push(FieldError::invalid(&path, selector, &detail));
     }
     Some(selector)
+}
+
+/// What is wrong with the new version of a kind whose selector stays as it is.
+fn validate_update(new: &Value, old: &Value, validate: fn(&Value, &mut Errors)) -> Errors {
+    let mut errors = rules::updated(new, old, validate);
+    let path = Path::new("spec");
+    rules::immutable(spec(new), spec(old), "selector", &path, &mut errors);
+    errors
 }
 
 /// The rule for the one field of an update strategy that says which it is.
@@ -80,5 +99,5 @@ fn validate_strategy_type(
 
 /// Whether an amount of pods is none.
 fn is_zero(value: &Value, field: &str) -> bool {
-    crate::rules::int_or_percent_value(part(value, field)) == 0
+    rules::int_or_percent_value(part(value, field)) == 0
 }

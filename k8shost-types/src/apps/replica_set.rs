@@ -21,12 +21,12 @@ pub static REPLICA_SET: Strategy = Strategy {
         rules::begin(object, json!({"replicas": 0}));
         drop_disabled(object);
     },
-    validate_create,
+    validate_create: |object| rules::created(object, true, names::subdomain_rule, validate),
     prepare_update: |new, old| {
         drop_disabled(new);
         rules::prepare_update(new, old);
     },
-    validate_update,
+    validate_update: |new, old| super::validate_update(new, old, validate),
     prepare_status_update: rules::prepare_status_update,
     validate_status_update: replica_status_update,
     selectable: &["metadata.name", "metadata.namespace", "status.replicas"],
@@ -43,12 +43,6 @@ fn default(object: &mut Value) {
     rules::zeros(object, &["replicas"]);
 }
 
-fn validate_create(object: &Value) -> Errors {
-    let mut errors = rules::metadata(object, true, names::subdomain_rule);
-    validate(object, &mut errors);
-    errors
-}
-
 fn validate(object: &Value, errors: &mut Errors) {
     let spec = spec(object);
     let path = Path::new("spec");
@@ -63,12 +57,4 @@ fn validate(object: &Value, errors: &mut Errors) {
         &path.child("template"),
         errors,
     );
-}
-
-fn validate_update(new: &Value, old: &Value) -> Errors {
-    let mut errors = rules::metadata_update(new, old);
-    validate(new, &mut errors);
-    let path = Path::new("spec");
-    rules::immutable(spec(new), spec(old), "selector", &path, &mut errors);
-    errors
 }

@@ -24,11 +24,7 @@ pub static STATEFUL_SET: Strategy = Strategy {
         rules::begin(object, json!({"availableReplicas": 0, "replicas": 0}));
         drop_features(object);
     },
-    validate_create: |object| {
-        let mut errors = rules::metadata(object, true, names::label_rule);
-        validate(object, &mut errors);
-        errors
-    },
+    validate_create: |object| rules::created(object, true, names::label_rule, validate),
     prepare_update: |new, old| {
         drop_features(new);
         rules::prepare_update(new, old);

@@ -31,7 +31,7 @@ pub static HORIZONTAL_POD_AUTOSCALER: Strategy = Strategy {
             json!({"currentMetrics": null, "desiredReplicas": 0}),
         );
     },
-    validate_create,
+    validate_create: |scaler| rules::created(scaler, true, names::subdomain_rule, validate),
     prepare_update: |new, old| tree::keep(new, old, "status"),
     validate_update,
     prepare_status_update: rules::prepare_status_update,
@@ -54,7 +54,7 @@ pub static HORIZONTAL_POD_AUTOSCALER_V1: Strategy = Strategy {
         let status = json!({"currentReplicas": 0, "desiredReplicas": 0});
         tree::set(scaler, "status", status);
     },
-    validate_create: |scaler| validate_create(&in_v2(scaler)),
+    validate_create: |scaler| rules::created(&in_v2(scaler), true, names::subdomain_rule, validate),
     prepare_update: |new, old| tree::keep(new, old, "status"),
     validate_update: |new, old| validate_update(&in_v2(new), &in_v2(old)),
     prepare_status_update: rules::prepare_status_update,
@@ -91,12 +91,6 @@ fn default(scaler: &mut Value) {
         fill_absent(status, "currentMetrics", Value::Null);
         fill_absent(status, "desiredReplicas", 0);
     }
-}
-
-fn validate_create(scaler: &Value) -> Errors {
-    let mut errors = rules::metadata(scaler, true, names::subdomain_rule);
-    validate(scaler, &mut errors);
-    errors
 }
 
 fn validate_update(new: &Value, old: &Value) -> Errors {

@@ -2,13 +2,14 @@
 
 use serde_json::{Value, json};
 
+use super::volume::validate_kept;
 use crate::{
     error::FieldError,
     field::Path,
     json::{self as tree, get, list, object, text},
     meta, names,
     pod::{quantities, read_quantity, resource_defaults, validate_amount, validate_claim_spec},
-    rules::{self, Errors, fill, fill_absent, is_set, part, same_or_empty, spec, status},
+    rules::{self, Errors, fill, fill_absent, part, same_or_empty, spec, status},
     strategy::Strategy,
 };
 
@@ -114,14 +115,7 @@ fn validate_update(new: &Value, old: &Value) -> Errors {
             ));
         }
     }
-    rules::immutable(new_spec, old_spec, "volumeMode", &path, &mut errors);
-    let class = "volumeAttributesClassName";
-    if is_set(old_spec, class) && get(new_spec, class).is_none() {
-        errors.push(FieldError::forbidden(
-            &path.child(class),
-            "update from non-nil value to nil is forbidden",
-        ));
-    }
+    validate_kept(new_spec, old_spec, &path, &mut errors);
     errors
 }
 

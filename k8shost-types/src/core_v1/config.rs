@@ -17,7 +17,7 @@ pub static CONFIG_MAP: Strategy = Strategy {
     kind: "ConfigMap",
     resource: "configmaps",
     default: |object| normalize_bytes(object, "binaryData"),
-    validate_create,
+    validate_create: |map| rules::created(map, true, names::subdomain_rule, validate),
     validate_update,
     ..Strategy::BASE
 };
@@ -61,12 +61,6 @@ pub(super) fn validate_bytes(object: &Value, field: &str, errors: &mut Errors) -
         }
     }
     size
-}
-
-fn validate_create(map: &Value) -> Errors {
-    let mut errors = rules::metadata(map, true, names::subdomain_rule);
-    validate(map, &mut errors);
-    errors
 }
 
 fn validate(map: &Value, errors: &mut Errors) {

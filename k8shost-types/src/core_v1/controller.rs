@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde_json::{Value, json};
 
 use crate::{
+    apps::drop_disabled,
     error::FieldError,
     field::Path,
     json::{self as tree, get, int},
@@ -22,16 +23,12 @@ pub static REPLICATION_CONTROLLER: Strategy = Strategy {
         rules::begin(object, json!({"replicas": 0}));
         drop_disabled(object);
     },
-    validate_create,
+    validate_create: |object| rules::created(object, true, names::subdomain_rule, validate),
     prepare_update: |new, old| {
         drop_disabled(new);
         rules::prepare_update(new, old);
     },
-    validate_update: |new, old| {
-        let mut errors = rules::metadata_update(new, old);
-        validate(new, &mut errors);
-        errors
-    },
+    validate_update: |new, old| rules::updated(new, old, validate),
     prepare_status_update: rules::prepare_status_update,
     validate_status_update: replica_status_update,
     selectable: &["metadata.name", "metadata.namespace", "status.replicas"],
@@ -44,14 +41,6 @@ pub static REPLICATION_CONTROLLER: Strategy = Strategy {
 pub(crate) fn replica_fields(object: &Value) -> Fields<'_> {
     let replicas = int(rules::status(object), "replicas").unwrap_or_default();
     vec![("status.replicas", Cow::Owned(replicas.to_string()))]
-}
-
-fn drop_disabled(object: &mut Value) {
-    if let Some(template) =
-        tree::get_mut(object, "spec").and_then(|spec| tree::get_mut(spec, "template"))
-    {
-        pod::drop_disabled(template);
-    }
 }
 
 fn default(object: &mut Value) {
@@ -73,12 +62,6 @@ fn default(object: &mut Value) {
         }
     }
     rules::zeros(object, &["replicas"]);
-}
-
-fn validate_create(object: &Value) -> Errors {
-    let mut errors = rules::metadata(object, true, names::subdomain_rule);
-    validate(object, &mut errors);
-    errors
 }
 
 fn validate(object: &Value, errors: &mut Errors) {

@@ -21,7 +21,7 @@ pub static ENDPOINTS: Strategy = Strategy {
     kind: "Endpoints",
     resource: "endpoints",
     default,
-    validate_create,
+    validate_create: |endpoints| rules::created(endpoints, true, names::subdomain_rule, validate),
     validate_update,
     canonicalize: repack,
     create_on_update: true,
@@ -34,12 +34,6 @@ fn default(endpoints: &mut Value) {
             fill(port, "protocol", "TCP");
         }
     }
-}
-
-fn validate_create(endpoints: &Value) -> Errors {
-    let mut errors = rules::metadata(endpoints, true, names::subdomain_rule);
-    validate(endpoints, &mut errors);
-    errors
 }
 
 fn validate_update(new: &Value, old: &Value) -> Errors {

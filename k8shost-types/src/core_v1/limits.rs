@@ -21,12 +21,8 @@ pub static LIMIT_RANGE: Strategy = Strategy {
     kind: "LimitRange",
     resource: "limitranges",
     default,
-    validate_create,
-    validate_update: |new, old| {
-        let mut errors = rules::metadata_update(new, old);
-        validate(new, &mut errors);
-        errors
-    },
+    validate_create: |range| rules::created(range, true, names::subdomain_rule, validate),
+    validate_update: |new, old| rules::updated(new, old, validate),
     create_on_update: true,
     ..Strategy::BASE
 };
@@ -65,12 +61,6 @@ fn fill_from(item: &mut Value, field: &str, other: &str) {
             map.entry(name).or_insert(amount);
         }
     }
-}
-
-fn validate_create(range: &Value) -> Errors {
-    let mut errors = rules::metadata(range, true, names::subdomain_rule);
-    validate(range, &mut errors);
-    errors
 }
 
 fn validate(range: &Value, errors: &mut Errors) {

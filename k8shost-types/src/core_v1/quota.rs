@@ -18,7 +18,7 @@ pub static RESOURCE_QUOTA: Strategy = Strategy {
     resource: "resourcequotas",
     default,
     prepare_create: |quota| tree::set(quota, "status", json!({})),
-    validate_create,
+    validate_create: |quota| rules::created(quota, true, names::subdomain_rule, validate),
     prepare_update: |new, old| tree::keep(new, old, "status"),
     validate_update,
     prepare_status_update: rules::prepare_status_update,
@@ -90,12 +90,6 @@ fn validate_amounts(parent: &Value, field: &str, path: &Path<'_>, errors: &mut E
         validate_name(name, &path, errors);
         validate_amount(name, amount, &path, errors);
     }
-}
-
-fn validate_create(quota: &Value) -> Errors {
-    let mut errors = rules::metadata(quota, true, names::subdomain_rule);
-    validate(quota, &mut errors);
-    errors
 }
 
 fn validate(quota: &Value, errors: &mut Errors) {

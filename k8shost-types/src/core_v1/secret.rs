@@ -20,7 +20,7 @@ pub static SECRET: Strategy = Strategy {
     kind: "Secret",
     resource: "secrets",
     default,
-    validate_create,
+    validate_create: |secret| rules::created(secret, true, names::subdomain_rule, validate),
     validate_update,
     selectable: &["metadata.name", "metadata.namespace", "type"],
     fields,
@@ -42,12 +42,6 @@ fn default(secret: &mut Value) {
     }
     normalize_bytes(secret, "data");
     fill(secret, "type", "Opaque");
-}
-
-fn validate_create(secret: &Value) -> Errors {
-    let mut errors = rules::metadata(secret, true, names::subdomain_rule);
-    validate(secret, &mut errors);
-    errors
 }
 
 fn validate(secret: &Value, errors: &mut Errors) {

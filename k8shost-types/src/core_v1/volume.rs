@@ -185,17 +185,22 @@ fn validate_update(new: &Value, old: &Value) -> Errors {
             "spec.persistentvolumesource is immutable after creation",
         ));
     }
-    rules::immutable(new_spec, old_spec, "volumeMode", &path, &mut errors);
-    let class = "volumeAttributesClassName";
-    if is_set(old_spec, class) && get(new_spec, class).is_none() {
-        errors.push(FieldError::forbidden(
-            &path.child(class),
-            "update from non-nil value to nil is forbidden",
-        ));
-    }
+    validate_kept(new_spec, old_spec, &path, &mut errors);
     if get(old_spec, "nodeAffinity").is_some() && !rules::same(new_spec, old_spec, "nodeAffinity") {
         let detail = "field is immutable, except for updating from beta label to GA";
         rules::invalid(new_spec, "nodeAffinity", detail, &path, &mut errors);
     }
     errors
+}
+
+/// What of a volume, or of the claim to one, stays: its mode, and that it has a class of attributes.
+pub(super) fn validate_kept(new: &Value, old: &Value, path: &Path<'_>, errors: &mut Errors) {
+    rules::immutable(new, old, "volumeMode", path, errors);
+    let class = "volumeAttributesClassName";
+    if is_set(old, class) && get(new, class).is_none() {
+        errors.push(FieldError::forbidden(
+            &path.child(class),
+            "update from non-nil value to nil is forbidden",
+        ));
+    }
 }

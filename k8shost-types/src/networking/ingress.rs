@@ -27,11 +27,7 @@ pub static INGRESS: Strategy = Strategy {
         errors
     },
     prepare_update: rules::prepare_update,
-    validate_update: |new, old| {
-        let mut errors = rules::metadata_update(new, old);
-        validate(new, &mut errors);
-        errors
-    },
+    validate_update: |new, old| rules::updated(new, old, validate),
     prepare_status_update: rules::prepare_status_update,
     validate_status_update,
     has_status: true,

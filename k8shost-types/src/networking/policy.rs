@@ -20,17 +20,9 @@ pub static NETWORK_POLICY: Strategy = Strategy {
     resource: "networkpolicies",
     default,
     prepare_create: |policy| meta::set(policy, "generation", 1),
-    validate_create: |policy| {
-        let mut errors = rules::metadata(policy, true, names::subdomain_rule);
-        validate(policy, &mut errors);
-        errors
-    },
+    validate_create: |policy| rules::created(policy, true, names::subdomain_rule, validate),
     prepare_update: |new, old| rules::bump_generation(new, old, &["spec"]),
-    validate_update: |new, old| {
-        let mut errors = rules::metadata_update(new, old);
-        validate(new, &mut errors);
-        errors
-    },
+    validate_update: |new, old| rules::updated(new, old, validate),
     ..Strategy::BASE
 };
 

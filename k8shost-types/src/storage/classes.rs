@@ -22,11 +22,7 @@ pub static STORAGE_CLASS: Strategy = Strategy {
         fill_absent(class, "reclaimPolicy", "Delete");
         fill_absent(class, "volumeBindingMode", "Immediate");
     },
-    validate_create: |class| {
-        let mut errors = rules::metadata(class, false, names::subdomain_rule);
-        validate(class, &mut errors);
-        errors
-    },
+    validate_create: |class| rules::created(class, false, names::subdomain_rule, validate),
     validate_update,
     selectable: &["metadata.name"],
     ..Strategy::BASE

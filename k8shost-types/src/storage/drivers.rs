@@ -78,11 +78,7 @@ pub static CSI_NODE: Strategy = Strategy {
             }
         }
     },
-    validate_create: |node| {
-        let mut errors = rules::metadata(node, false, names::subdomain_rule);
-        validate_node(node, &mut errors);
-        errors
-    },
+    validate_create: |node| rules::created(node, false, names::subdomain_rule, validate_node),
     validate_update: |new, old| {
         let mut errors = rules::metadata_update(new, old);
         validate_node(new, &mut errors);
@@ -144,9 +140,7 @@ pub static CSI_STORAGE_CAPACITY: Strategy = Strategy {
         }
     },
     validate_create: |capacity| {
-        let mut errors = rules::metadata(capacity, true, names::subdomain_rule);
-        validate_capacity(capacity, &mut errors);
-        errors
+        rules::created(capacity, true, names::subdomain_rule, validate_capacity)
     },
     validate_update: |new, old| {
         let mut errors = rules::metadata_update(new, old);
