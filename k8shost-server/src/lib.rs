@@ -9,6 +9,7 @@ mod logging;
 mod metrics;
 mod peers;
 mod readiness;
+mod refusal;
 mod registry;
 mod rest;
 mod serve;

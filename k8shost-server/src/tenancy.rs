@@ -50,7 +50,7 @@ pub(crate) static PROJECTS: Kind = Kind {
     ..SYSTEM_KIND
 };
 
-const SYSTEM_KIND: Kind = Kind::plain("k8shost.io", &RULES);
+const SYSTEM_KIND: Kind = Kind::plain(&RULES);
 
 const RULES: Strategy = Strategy {
     kind: "",
@@ -193,6 +193,7 @@ impl Tenancy {
                 _ => e,
             })?;
         let first = log.first_use();
+        tracing::Span::current().record("tenant", tracing::field::display(&name));
         let tenant = Tenant::new(Some(Arc::new(name)), log, self.context.clone());
         if first {
             // An emptying that a stop has cut short goes on.

@@ -7,7 +7,7 @@ use k8shost_proto::v1::{EventType, ListMeta};
 use k8shost_store::log::{Object, Previous, Revision};
 use k8shost_types::{Error, Reason, meta, tenant::TenantName};
 use prost::Message;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tonic::{Request, Status, metadata::MetadataMap};
 
 use super::{
@@ -39,9 +39,6 @@ const PROJECT: &str = "x-k8shost-project";
 
 /// The namespace of a request that names none.
 const DEFAULT_NAMESPACE: &str = "default";
-
-/// The annotation of the bookmark that ends the initial events.
-const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
 
 impl Call {
     /// Answers a method with one message.
@@ -226,16 +223,11 @@ impl Call {
     }
 
     async fn tenant(&self, metadata: &MetadataMap) -> Result<Tenant, Error> {
-        let tenant = self
-            .face
+        self.face
             .0
             .tenancy
             .tenant(word(metadata, ORG)?, word(metadata, PROJECT)?)
-            .await?;
-        if let Some(name) = tenant.name() {
-            tracing::Span::current().record("tenant", tracing::field::display(name));
-        }
-        Ok(tenant)
+            .await
     }
 
     /// The object of a request.
@@ -345,14 +337,7 @@ impl WatchStream {
 
     fn bookmark(&self, revision: Revision, initial_end: bool) -> Result<Bytes, Error> {
         let kind = self.watch.kind();
-        let mut object = json!({
-            "apiVersion": kind.rules.api_version,
-            "kind": kind.rules.kind,
-            "metadata": {"resourceVersion": revision.to_string()},
-        });
-        if initial_end {
-            object["metadata"]["annotations"] = json!({INITIAL_EVENTS_END: "true"});
-        }
+        let object = self.watch.bookmark(revision, initial_end);
         let name = tenant_name(&self.tenant)?;
         let object = self
             .call

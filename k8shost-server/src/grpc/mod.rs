@@ -36,15 +36,13 @@ use crate::{
     metrics::{Held, Metrics},
     peers,
     readiness::Readiness,
+    refusal,
     shutdown::Shutdown,
     tenancy::Tenancy,
 };
 
 /// The largest message that is taken: an object may have 1.5 MiB of JSON.
 const MAX_REQUEST: usize = 4 << 20;
-
-/// How long a call without a deadline may take.
-const DEFAULT_DEADLINE: Duration = Duration::from_secs(60);
 
 /// Bytes of hot encodings that are kept.
 const ENCODINGS: usize = 16 << 20;
@@ -132,7 +130,7 @@ impl Face {
             outcome = tracing::field::Empty,
             duration_us = tracing::field::Empty,
         );
-        let deadline = started + timeout(request.headers()).unwrap_or(DEFAULT_DEADLINE);
+        let deadline = started + timeout(request.headers()).unwrap_or(refusal::DEADLINE);
         let is_watch = method.verb == Verb::Watch;
         // A watch lasts as long as its client likes.
         let deadline =
@@ -235,12 +233,7 @@ impl Call {
             None => answer.await,
             Some(at) => tokio::time::timeout_at(at.into(), answer)
                 .await
-                .unwrap_or_else(|_| {
-                    Err(k8shost_types::Error::new(
-                        k8shost_types::Reason::Timeout,
-                        "the deadline is over; a write may still be carried out",
-                    ))
-                }),
+                .unwrap_or_else(|_| Err(refusal::overdue())),
         };
         answer.map(Response::new).map_err(|error| refused(&error))
     }
@@ -297,14 +290,7 @@ fn too_large() -> http::Response<Body> {
 
 /// The status of an error; what the caller is not told goes to the log.
 fn refused(error: &k8shost_types::Error) -> Status {
-    use k8shost_types::Reason;
-    match error.reason {
-        Reason::Internal => tracing::error!(%error, cause = ?error.cause, "a request failed"),
-        Reason::ServiceUnavailable | Reason::Timeout => {
-            tracing::warn!(%error, cause = ?error.cause, "a request could not be carried out");
-        }
-        _ => {}
-    }
+    refusal::note(error);
     status::status(error)
 }
 

@@ -24,8 +24,6 @@ type Allocate = fn(&Context, &State, &mut Value, Option<&Value>, &str) -> Result
 
 /// A row of the table.
 pub(crate) struct Kind {
-    /// API group, empty for core.
-    pub(crate) group: &'static str,
     /// Names, defaults, validation and selectable fields.
     pub(crate) rules: &'static Strategy,
     /// What a namespaced kind's namespaces are: an object is made only where one stands and stays.
@@ -51,9 +49,8 @@ impl std::fmt::Debug for Kind {
 
 impl Kind {
     /// A kind with nothing special: a row to start from.
-    pub(crate) const fn plain(group: &'static str, rules: &'static Strategy) -> Self {
+    pub(crate) const fn plain(rules: &'static Strategy) -> Self {
         Self {
-            group,
             rules,
             parent: None,
             claims: |_| Vec::new(),
@@ -72,11 +69,7 @@ impl Kind {
     /// Where this kind's objects stand: `pods/`, in a namespace `pods/default/`.
     pub(crate) fn prefix(&self, namespace: &str) -> String {
         let mut prefix = String::with_capacity(64);
-        prefix.push_str(self.resource());
-        if !self.group.is_empty() {
-            prefix.push('.');
-            prefix.push_str(self.group);
-        }
+        push_resource(&mut prefix, self.resource(), self.rules.group());
         prefix.push('/');
         if self.rules.namespaced && !namespace.is_empty() {
             prefix.push_str(namespace);
@@ -116,22 +109,22 @@ impl Kind {
 pub(crate) static PODS: Kind = Kind {
     parent: Some(&NAMESPACES),
     grace: |pod, requested| Some(pod::grace_period_seconds(pod, requested)),
-    ..Kind::plain("", &pod::STRATEGY)
+    ..Kind::plain(&pod::STRATEGY)
 };
 
 pub(crate) static SERVICES: Kind = Kind {
     parent: Some(&NAMESPACES),
     claims: addresses::claims,
     allocate: Some(network::allocate),
-    ..Kind::plain("", &service::STRATEGY)
+    ..Kind::plain(&service::STRATEGY)
 };
 
-pub(crate) static NODES: Kind = Kind::plain("", &node::STRATEGY);
+pub(crate) static NODES: Kind = Kind::plain(&node::STRATEGY);
 
 pub(crate) static NAMESPACES: Kind = Kind {
     begin_delete: delete::begin_namespace_delete,
     is_held: delete::namespace_is_held,
-    ..Kind::plain("", &namespace::STRATEGY)
+    ..Kind::plain(&namespace::STRATEGY)
 };
 
 /// Rows with something of their own.
@@ -148,7 +141,7 @@ pub(crate) static KINDS: LazyLock<Vec<&'static Kind>> = LazyLock::new(|| {
         own.copied().unwrap_or_else(|| {
             Box::leak(Box::new(Kind {
                 parent: rules.namespaced.then_some(&NAMESPACES),
-                ..Kind::plain(rules.group(), rules)
+                ..Kind::plain(rules)
             }))
         })
     })
@@ -158,7 +151,7 @@ pub(crate) static KINDS: LazyLock<Vec<&'static Kind>> = LazyLock::new(|| {
 /// The same by what their keys begin with: `pods`, `deployments.apps`.
 static TABLE: LazyLock<HashMap<String, &'static Kind>> = LazyLock::new(|| {
     let rows = KINDS.iter().copied();
-    rows.map(|kind| (resource_of(kind.resource(), kind.group), kind))
+    rows.map(|kind| (resource_of(kind.resource(), kind.rules.group()), kind))
         .collect()
 });
 
@@ -168,10 +161,16 @@ fn is_alias(rules: &Strategy) -> bool {
 }
 
 fn resource_of(resource: &str, group: &str) -> String {
-    if group.is_empty() {
-        resource.to_owned()
-    } else {
-        format!("{resource}.{group}")
+    let mut text = String::new();
+    push_resource(&mut text, resource, group);
+    text
+}
+
+fn push_resource(text: &mut String, resource: &str, group: &str) {
+    text.push_str(resource);
+    if !group.is_empty() {
+        text.push('.');
+        text.push_str(group);
     }
 }
 
@@ -189,7 +188,7 @@ mod tests {
         assert!(Kind::of_key("widgets.example.com/default/a").is_none());
         assert_eq!(TABLE.len(), KINDS.len(), "two rows have one key");
         for own in OWN {
-            let served = Kind::served(own.group, own.rules.version(), own.resource());
+            let served = Kind::served(own.rules.group(), own.rules.version(), own.resource());
             assert!(
                 served.is_some_and(|kind| std::ptr::eq(kind, own)),
                 "{own:?}"

@@ -4,12 +4,16 @@ use std::{sync::Arc, time::Duration};
 
 use k8shost_store::log::{Delivery, Event, Object, Previous, Revision, State, Watcher};
 use k8shost_types::{Error, FieldError, FieldErrorKind};
+use serde_json::{Value, json};
 
 use super::{
     Resource,
     kind::Kind,
     list::{Filter, Selectors, parse_revision},
 };
+
+/// The annotation of the bookmark that ends the initial events.
+const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
 
 /// A watch request.
 #[derive(Clone, Debug, Default)]
@@ -178,6 +182,20 @@ impl Watch {
                 },
             }
         }
+    }
+
+    /// The object that a bookmark shows.
+    pub(crate) fn bookmark(&self, revision: Revision, initial_end: bool) -> Value {
+        let rules = self.kind().rules;
+        let mut object = json!({
+            "apiVersion": rules.api_version,
+            "kind": rules.kind,
+            "metadata": {"resourceVersion": revision.to_string()},
+        });
+        if initial_end {
+            object["metadata"]["annotations"] = json!({INITIAL_EVENTS_END: "true"});
+        }
+        object
     }
 
     /// The kind that is watched.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use k8shost_store::log::{Attributes, Change, CommitFn, Event, Object, Previous, Revision, State};
-use k8shost_types::{Error, FieldError, FieldErrorKind, Reason, meta};
+use k8shost_types::{Error, FieldError, Reason, field::Path, meta};
 use serde_json::{Value, json};
 
 use super::{
@@ -193,11 +193,9 @@ impl Resource<'_> {
             let mut new = patch(old)?;
             check_resource_version(kind, old, meta::resource_version(&new))?;
             if meta::resource_version(&new).is_empty() && !kind.rules.unconditional_update {
-                let field = FieldError {
-                    kind: FieldErrorKind::Invalid,
-                    field: "metadata.resourceVersion".to_owned(),
-                    message: "Invalid value: 0: must be specified for an update".to_owned(),
-                };
+                let metadata = Path::new("metadata");
+                let path = metadata.child("resourceVersion");
+                let field = FieldError::invalid(&path, &0_i64, "must be specified for an update");
                 let group = kind.rules.group();
                 let (kind, name) = (kind.rules.kind, meta::name(old));
                 return Err(Error::invalid_in(group, kind, name, vec![field]));

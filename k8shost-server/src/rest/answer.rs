@@ -8,6 +8,7 @@ use serde_json::Value;
 use tonic::body::Body;
 
 use super::status;
+use crate::refusal;
 
 /// The largest request that is taken; Kubernetes' own limit.
 pub(crate) const MAX_REQUEST: usize = 3 << 20;
@@ -53,13 +54,7 @@ where
 
 /// The Status of an error.
 pub(crate) fn refused(error: &Error) -> Response<Body> {
-    match error.reason {
-        Reason::Internal => tracing::error!(%error, cause = ?error.cause, "a request failed"),
-        Reason::ServiceUnavailable | Reason::Timeout => {
-            tracing::warn!(%error, cause = ?error.cause, "a request could not be carried out");
-        }
-        _ => {}
-    }
+    refusal::note(error);
     let mut response = json(
         status::code(error.reason),
         status::status(error).to_string(),

@@ -9,14 +9,11 @@ mod route;
 mod status;
 mod watch;
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
-use k8shost_types::{Error, Reason, kinds::discovery::Root};
+use k8shost_types::{Error, kinds::discovery::Root};
 use serde_json::json;
 use tonic::body::Body;
 use tracing::Instrument as _;
@@ -27,13 +24,11 @@ use self::{
 };
 use crate::{
     metrics::{Held, Metrics},
+    refusal,
     registry::Tenant,
     shutdown::Shutdown,
     tenancy::Tenancy,
 };
-
-/// How long a call may take that is no watch.
-const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The Kubernetes version whose API this is.
 const KUBERNETES: (&str, &str, &str) = ("1", "35", "v1.35.4");
@@ -79,13 +74,10 @@ impl Face {
         );
         let respond = self.respond(request, query).instrument(span.clone());
         // The opening of a watch is bounded too; what follows is not.
-        let response = match tokio::time::timeout(DEADLINE, respond).await {
+        let response = match tokio::time::timeout(refusal::DEADLINE, respond).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => answer::refused(&error),
-            Err(_) => answer::refused(&Error::new(
-                Reason::Timeout,
-                "the deadline is over; a write may still be carried out",
-            )),
+            Err(_) => answer::refused(&refusal::overdue()),
         };
         drop(in_flight);
         let duration = started.elapsed();
@@ -144,11 +136,7 @@ impl Face {
             Some((org, project)) => (Some(org.as_str()), Some(project.as_str())),
             None => (None, None),
         };
-        let tenant = self.0.tenancy.tenant(org, project).await?;
-        if let Some(name) = tenant.name() {
-            tracing::Span::current().record("tenant", tracing::field::display(name));
-        }
-        Ok(tenant)
+        self.0.tenancy.tenant(org, project).await
     }
 }
 

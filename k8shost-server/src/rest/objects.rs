@@ -8,8 +8,9 @@ use std::{
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use k8shost_types::{
-    Error, FieldError, FieldErrorKind, Reason,
+    Error, FieldError, Reason,
     decode::{self, FieldValidation, Format},
+    field::Path,
     meta,
     patch::{Patch, PatchKind},
     schema::{self, Type},
@@ -23,7 +24,7 @@ use super::{
     answer::{self, Form},
     query::{Query, invalid},
     route::Target,
-    watch,
+    watch::{self, Shown},
 };
 use crate::registry::{
     Resource, Tenant,
@@ -80,6 +81,11 @@ impl Face {
             target,
             query,
             headers: &head.headers,
+            // Before anything is written: what cannot be answered is not carried out.
+            shown: Shown {
+                form: answer::accepted(&head.headers)?,
+                include: Include::parse(query.text("includeObject"))?,
+            },
         };
         call.refuse_what_is_not_there()?;
         let one = !call.target.name.is_empty();
@@ -118,6 +124,7 @@ struct Call<'a> {
     target: Target,
     query: &'a Query,
     headers: &'a HeaderMap,
+    shown: Shown,
 }
 
 impl Call<'_> {
@@ -143,14 +150,14 @@ impl Call<'_> {
 
     /// One object, in the form that the caller accepts.
     fn answer(&self, status: StatusCode, object: &Bytes) -> Result<Response<Body>, Error> {
-        let body = match answer::accepted(self.headers)? {
+        let body = match self.shown.form {
             Form::Object => object.clone(),
             Form::Metadata(version) => {
                 answer::bytes(&table::partial_metadata(&parse(object)?, version))
             }
             Form::Table(version) => {
                 let object = parse(object)?;
-                self.table(version, &object["metadata"], [&object])?
+                self.table(version, &object["metadata"], [&object])
             }
         };
         Ok(answer::json(status, body))
@@ -162,30 +169,28 @@ impl Call<'_> {
         version: Version,
         metadata: &Value,
         objects: impl IntoIterator<Item = &'o Value>,
-    ) -> Result<Bytes, Error> {
+    ) -> Bytes {
         let options = table::Options {
             version,
-            include: Include::parse(self.query.text("includeObject"))?,
+            include: self.shown.include,
             no_headers: false,
         };
-        let printer = Printer::of(self.kind.group, self.kind.resource());
+        let printer = Printer::of(self.kind.rules.group(), self.kind.resource());
         let now = SystemTime::now();
-        let table = table::render(printer, metadata, objects, &options, now);
-        Ok(answer::bytes(&table))
+        answer::bytes(&table::render(printer, metadata, objects, &options, now))
     }
 
     async fn list(&self) -> Result<Response<Body>, Error> {
         let options = self.query.list(&self.target.namespace)?;
-        let form = answer::accepted(self.headers)?;
         let page = self.resource().list(&options).await?;
-        let body = match form {
+        let body = match self.shown.form {
             Form::Object => self.whole(&page),
             Form::Metadata(version) => {
                 let objects = trees(&page)?;
                 let metadata = metadata(&page);
                 answer::bytes(&table::partial_metadata_list(&metadata, &objects, version))
             }
-            Form::Table(version) => self.table(version, &metadata(&page), &trees(&page)?)?,
+            Form::Table(version) => self.table(version, &metadata(&page), &trees(&page)?),
         };
         Ok(answer::json(StatusCode::OK, body))
     }
@@ -220,8 +225,6 @@ impl Call<'_> {
     }
 
     async fn watch(&self) -> Result<Response<Body>, Error> {
-        let form = answer::accepted(self.headers)?;
-        let include = Include::parse(self.query.text("includeObject"))?;
         let timeout = self.query.timeout()?;
         let mut options = self.query.watch(&self.target.namespace);
         if !self.target.name.is_empty() {
@@ -229,8 +232,8 @@ impl Call<'_> {
             options.selectors.fields = format!("metadata.name={}", self.target.name);
         }
         let watch = self.resource().watch(&options).await?;
-        let shown = watch::Shown { form, include };
-        Ok(watch::answer(self.face.0.clone(), watch, timeout, shown))
+        let inner = self.face.0.clone();
+        Ok(watch::answer(inner, watch, timeout, self.shown))
     }
 
     async fn create(&self, body: Bytes) -> Result<Response<Body>, Error> {
@@ -321,8 +324,9 @@ impl Call<'_> {
         let mut details = json!({
             "name": name, "kind": self.kind.resource(), "uid": meta::uid(&tree),
         });
-        if !self.kind.group.is_empty() {
-            details["group"] = json!(self.kind.group);
+        let group = self.kind.rules.group();
+        if !group.is_empty() {
+            details["group"] = json!(group);
         }
         let done = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
@@ -376,11 +380,8 @@ impl Call<'_> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let (kind, node) = (text(&target["kind"]), text(&target["name"]));
         if !matches!(kind.as_str(), "" | "Node") || node.is_empty() {
-            let field = FieldError {
-                kind: FieldErrorKind::NotSupported,
-                field: "target.kind".to_owned(),
-                message: format!("Unsupported value: {kind:?}: supported values: \"Node\""),
-            };
+            let target = Path::new("target");
+            let field = FieldError::not_supported(&target.child("kind"), kind.as_str(), &["Node"]);
             return Err(invalid("Binding", field));
         }
         let preconditions = Preconditions {
@@ -482,31 +483,22 @@ impl Call<'_> {
             let given = self.query.all("orphanDependents").next();
             given.map(|_| self.query.flag("orphanDependents"))
         });
+        let path = Path::new("propagationPolicy");
         let propagation = match (policy, orphan) {
             ("", None) => Some(None),
             ("", Some(true)) | ("Orphan", None) => Some(Some(Propagation::Orphan)),
             ("", Some(false)) | ("Background", None) => Some(Some(Propagation::Background)),
             ("Foreground", None) => Some(Some(Propagation::Foreground)),
             (_, Some(_)) => {
-                let field = FieldError {
-                    kind: FieldErrorKind::Invalid,
-                    field: "propagationPolicy".to_owned(),
-                    message: format!(
-                        "Invalid value: {policy:?}: orphanDependents and deletionPropagation cannot be both set"
-                    ),
-                };
+                let detail = "orphanDependents and deletionPropagation cannot be both set";
+                let field = FieldError::invalid(&path, policy, detail);
                 return Err(invalid("DeleteOptions", field));
             }
             _ => None,
         };
         let Some(propagation) = propagation else {
-            let field = FieldError {
-                kind: FieldErrorKind::NotSupported,
-                field: "propagationPolicy".to_owned(),
-                message: format!(
-                    "Unsupported value: {policy:?}: supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""
-                ),
-            };
+            let supported = ["Foreground", "Background", "Orphan", "nil"];
+            let field = FieldError::not_supported(&path, policy, &supported);
             return Err(invalid("DeleteOptions", field));
         };
         Ok(DeleteOptions {

@@ -1,9 +1,9 @@
 //! The parameters of a request, by the names that Kubernetes gives them.
 
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
 use http::Uri;
-use k8shost_types::{Error, FieldError, FieldErrorKind};
+use k8shost_types::{Error, FieldError, field::Path};
 
 use crate::registry::{
     list::{ListOptions, Selectors},
@@ -59,11 +59,7 @@ impl Query {
         let mut all = false;
         for value in self.all("dryRun") {
             if value != "All" {
-                let field = FieldError {
-                    kind: FieldErrorKind::NotSupported,
-                    field: "dryRun".to_owned(),
-                    message: format!("Unsupported value: {value:?}: supported values: \"All\""),
-                };
+                let field = FieldError::not_supported(&Path::new("dryRun"), value, &["All"]);
                 return Err(invalid(options, field));
             }
             all = true;
@@ -119,10 +115,7 @@ impl Query {
 
 /// What is wrong with the options of a request.
 pub(crate) fn invalid(kind: &str, field: FieldError) -> Error {
-    let options: Cow<'_, str> = format!("{kind}.meta.k8s.io").into();
-    let mut error = Error::invalid(&options, "", vec![field]);
-    error = error.about("meta.k8s.io", kind, "");
-    error
+    Error::invalid_in("meta.k8s.io", kind, "", vec![field])
 }
 
 #[cfg(test)]

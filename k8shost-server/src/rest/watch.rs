@@ -15,7 +15,6 @@ use k8shost_types::{
     Error,
     table::{self, Include, Printer},
 };
-use serde_json::json;
 use tokio::time::Instant;
 use tonic::body::Body;
 
@@ -34,9 +33,6 @@ use crate::{
 
 /// How long a watch lasts that does not say: Kubernetes takes 30 minutes or more.
 const USUAL: Duration = Duration::from_secs(45 * 60);
-
-/// The annotation of the bookmark that ends the initial events.
-const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
 
 /// In which form events show their objects.
 #[derive(Clone, Copy, Debug)]
@@ -110,15 +106,7 @@ impl Stream {
                 revision,
                 initial_end,
             } => {
-                let rules = self.watch.kind().rules;
-                let mut object = json!({
-                    "kind": rules.kind,
-                    "apiVersion": rules.api_version,
-                    "metadata": {"resourceVersion": revision.to_string()},
-                });
-                if *initial_end {
-                    object["metadata"]["annotations"] = json!({INITIAL_EVENTS_END: "true"});
-                }
+                let object = self.watch.bookmark(*revision, *initial_end);
                 return Ok(line("BOOKMARK", object.to_string().as_bytes()));
             }
         };
@@ -137,7 +125,7 @@ impl Stream {
             Form::Table(version) => {
                 let object = parse(object)?;
                 let kind = self.watch.kind();
-                let printer = Printer::of(kind.group, kind.resource());
+                let printer = Printer::of(kind.rules.group(), kind.resource());
                 let options = table::Options {
                     version,
                     include: self.shown.include,

@@ -63,8 +63,7 @@ impl FieldValidation {
                 let supported = ["", "Ignore", "Strict", "Warn"];
                 let field = Path::new("fieldValidation");
                 let field = FieldError::not_supported(&field, other, &supported);
-                let kind = format!("{options}.meta.k8s.io");
-                Err(Error::invalid(&kind, "", vec![field]).about("meta.k8s.io", options, ""))
+                Err(Error::invalid_in("meta.k8s.io", options, "", vec![field]))
             }
         }
     }
