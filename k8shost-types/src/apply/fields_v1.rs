@@ -32,32 +32,6 @@ impl<'a> FieldSet<'a> {
         Value::Object(fields.collect())
     }
 
-    /// Adds the members to FieldsV1 that was written here.
-    pub(super) fn add_to(&self, fields: &mut Value) {
-        let Value::Object(fields) = fields else {
-            return;
-        };
-        for node in &self.nodes {
-            let Some(Value::Object(below)) = fields.get_mut(&node.element.wire()) else {
-                let mut below = node.children.to_value();
-                if node.member && !node.children.is_empty() {
-                    crate::json::set(&mut below, SELF, Map::new());
-                }
-                fields.insert(node.element.wire(), below);
-                continue;
-            };
-            // Nothing below means that it is a member.
-            let was_member = below.is_empty() || below.contains_key(SELF);
-            let has_below = below.len() > usize::from(below.contains_key(SELF));
-            if (was_member || node.member) && (has_below || !node.children.is_empty()) {
-                below.insert(SELF.to_owned(), Value::Object(Map::new()));
-            }
-            if let Some(below) = fields.get_mut(&node.element.wire()) {
-                node.children.add_to(below);
-            }
-        }
-    }
-
     /// FieldsV1 as JSON text, byte for byte what Kubernetes writes. A JSON tree of the same, when it is
     /// written, has the fields sorted as text: `k:{"port":443}` before `k:{"port":80}`.
     pub fn to_json(&self) -> String {

@@ -4,9 +4,9 @@ use std::{borrow::Cow, time::SystemTime};
 
 use serde_json::{Map, Value};
 
-use super::set::FieldSet;
+use super::{compact, set::FieldSet};
 use crate::{
-    json::{self, get, list, text},
+    json::{get, text},
     meta, time,
 };
 
@@ -44,9 +44,6 @@ pub struct Entry<'a> {
     pub time: Option<Cow<'a, str>>,
     /// What it owns.
     pub fields: FieldSet<'a>,
-    /// The entry as it was read, while nobody needs to know or changes what it owns: `fields` is empty
-    /// then. No entry that is given out has it.
-    pub(super) unread: Option<Cow<'a, Value>>,
 }
 
 /// What tells managers apart; the version counts for updates only.
@@ -67,57 +64,11 @@ impl<'a> Entry<'a> {
             subresource: Cow::Borrowed(subresource),
             time: None,
             fields: FieldSet::new(),
-            unread: None,
         }
     }
 
-    /// Reads an entry.
+    /// Reads an entry, as managedFields has it or as it is stored.
     pub fn from_value(entry: &'a Value) -> Result<Self, String> {
-        let mut read = Self::unread(entry)?;
-        read.read()?;
-        Ok(read)
-    }
-
-    /// Reads what it owns, if that was not read yet.
-    pub(super) fn read(&mut self) -> Result<(), String> {
-        self.fields = match self.unread.take() {
-            Some(Cow::Borrowed(entry)) => match get(entry, "fieldsV1") {
-                Some(fields) => FieldSet::from_value(fields)?,
-                None => FieldSet::new(),
-            },
-            Some(Cow::Owned(entry)) => match get(&entry, "fieldsV1") {
-                Some(fields) => FieldSet::from_value(fields)?.into_owned(),
-                None => FieldSet::new(),
-            },
-            None => return Ok(()),
-        };
-        Ok(())
-    }
-
-    /// Whether it may own one of these fields, what is below one of them, or what holds one.
-    pub(super) fn touches(&self, fields: &FieldSet<'_>) -> bool {
-        match &self.unread {
-            Some(entry) => get(entry, "fieldsV1").is_some_and(|own| touches(own, fields)),
-            None => true,
-        }
-    }
-
-    /// Adds fields to an entry that is not read, and sets its time; false where it was read.
-    pub(super) fn add_unread(&mut self, fields: &FieldSet<'_>, time: &'a str) -> bool {
-        let Some(entry) = &mut self.unread else {
-            return false;
-        };
-        let Some(own) = json::ensure_object(entry.to_mut(), "fieldsV1") else {
-            return false;
-        };
-        fields.add_to(own);
-        json::set(entry.to_mut(), "time", time);
-        self.time = Some(Cow::Borrowed(time));
-        true
-    }
-
-    /// Reads all but what it owns.
-    fn unread(entry: &'a Value) -> Result<Self, String> {
         if !entry.is_object() {
             return Err("an entry must be an object".to_owned());
         }
@@ -146,16 +97,21 @@ impl<'a> Entry<'a> {
             api_version: api_version.into(),
             subresource: text(entry, "subresource").into(),
             time: time.transpose()?.map(Cow::Borrowed),
-            fields: FieldSet::new(),
-            unread: Some(Cow::Borrowed(entry)),
+            fields: match get(entry, "fieldsV1") {
+                Some(Value::String(stored)) => compact::read(stored),
+                Some(fields) => FieldSet::from_value(fields)?,
+                None => FieldSet::new(),
+            },
         })
     }
 
-    /// The entry as managedFields has it.
-    pub fn to_value(&self) -> Value {
-        if let Some(entry) = &self.unread {
-            return entry.clone().into_owned();
-        }
+    /// Whether it may own one of these fields, what is below one of them, or what holds one.
+    pub(super) fn touches(&self, fields: &FieldSet<'_>) -> bool {
+        touches(&self.fields, fields)
+    }
+
+    /// The entry, with what it owns in one of two forms.
+    fn to_value(&self, fields: impl FnOnce(&FieldSet<'_>) -> Value) -> Value {
         let mut entry = Map::new();
         let mut set = |name: &str, value: &str| {
             entry.insert(name.to_owned(), Value::from(value));
@@ -170,7 +126,7 @@ impl<'a> Entry<'a> {
         if !self.subresource.is_empty() {
             set("subresource", &self.subresource);
         }
-        entry.insert("fieldsV1".to_owned(), self.fields.to_value());
+        entry.insert("fieldsV1".to_owned(), fields(&self.fields));
         Value::Object(entry)
     }
 
@@ -194,12 +150,10 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// Whether FieldsV1 has something in common with a set. The names are compared as text, so it must have
-/// been written here.
-fn touches(own: &Value, fields: &FieldSet<'_>) -> bool {
+fn touches(own: &FieldSet<'_>, fields: &FieldSet<'_>) -> bool {
     fields.nodes.iter().any(|node| {
-        own.get(node.element.wire())
-            .is_some_and(|own| node.member || touches(own, &node.children))
+        let own = own.get(&node.element);
+        own.is_some_and(|own| node.member || touches(&own.children, &node.children))
     })
 }
 
@@ -229,15 +183,17 @@ impl<'a> Managed<'a> {
             .unwrap_or_default()
     }
 
-    /// Those of an object that is stored, as they were written here: what they own is not read.
-    pub(super) fn stored(object: &'a Value) -> Self {
-        let entries = list(meta::metadata(object), "managedFields").iter();
-        let entries: Result<Vec<_>, _> = entries.map(Entry::unread).collect();
-        Self(entries.unwrap_or_default())
+    /// The entries as managedFields has them, in Kubernetes' order: appliers first, then by time, in seconds.
+    pub fn to_value(&self) -> Value {
+        self.entries(|fields| fields.to_value())
     }
 
-    /// The entries in Kubernetes' order: appliers first, then by time, in seconds.
-    pub fn to_value(&self) -> Value {
+    /// The same with what they own in the form in which it is stored: a text, which is a tenth as long.
+    pub(super) fn to_stored(&self) -> Value {
+        self.entries(|fields| compact::write(fields).into())
+    }
+
+    fn entries(&self, fields: impl Fn(&FieldSet<'_>) -> Value) -> Value {
         let mut entries: Vec<&Entry<'_>> = self.0.iter().collect();
         entries.sort_by_cached_key(|entry| {
             (
@@ -248,7 +204,8 @@ impl<'a> Managed<'a> {
                 &entry.subresource,
             )
         });
-        Value::Array(entries.into_iter().map(Entry::to_value).collect())
+        let entries = entries.into_iter();
+        Value::Array(entries.map(|entry| entry.to_value(&fields)).collect())
     }
 
     /// Writes them into an object; where there are none, takes the field away.

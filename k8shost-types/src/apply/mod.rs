@@ -9,6 +9,7 @@
 //! but what an apply merges.
 
 mod check;
+mod compact;
 mod compare;
 mod conflict;
 mod element;
@@ -29,6 +30,7 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 
+pub use compact::{expand, expand_fields};
 pub use compare::{Changes, compare, fields};
 pub use conflict::{ApplyError, Conflict};
 pub use element::Element;

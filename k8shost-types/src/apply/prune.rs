@@ -11,7 +11,7 @@ use super::{
     merge::{remove, with_named},
     set::FieldSet,
     shape::Shape,
-    update::read,
+    update::renew,
 };
 use crate::json::text;
 
@@ -26,7 +26,7 @@ pub(super) fn prune<'s, S: Shape<'s>>(
     last: &Entry<'_>,
 ) -> Value {
     for entry in &mut managed.0 {
-        read(target, &merged, entry);
+        renew(target, &merged, entry);
     }
     let mut owned: BTreeMap<&str, FieldSet<'_>> = BTreeMap::new();
     for entry in &managed.0 {

@@ -13,7 +13,7 @@ use super::{
     reset,
     shape::Shape,
     update::{
-        before_first_apply, changes, conflicts, nothing, read, read_touched, same_but_managed,
+        before_first_apply, changes, conflicts, nothing, renew, renew_touched, same_but_managed,
         stamp, take_over,
     },
 };
@@ -96,7 +96,7 @@ fn apply_once<'s, S: Shape<'s>>(
         Some(live) if list(meta::metadata(live), "managedFields").is_empty() => {
             before_first_apply(target, &nothing, live, &now)
         }
-        _ => Managed::stored(old),
+        _ => Managed::of(old),
     };
     let mut own = Entry::new(
         writer.name(),
@@ -108,7 +108,7 @@ fn apply_once<'s, S: Shape<'s>>(
         .find(own.identity())
         .map(|at| managed.0.swap_remove(at));
     if let Some(last) = &mut last {
-        read(target, old, last);
+        renew(target, old, last);
     }
     own.time = last.as_ref().and_then(|last| last.time.clone());
     own.fields = target.reset.filter(fields(target.shape, config));
@@ -124,7 +124,7 @@ fn apply_once<'s, S: Shape<'s>>(
     let changed = live.is_none_or(|live| !same_but_managed(live, &merged));
 
     let differs = changes(target, old, &merged);
-    read_touched(target, &mut managed, old, &differs);
+    renew_touched(target, &mut managed, old, &differs);
     if !force {
         let conflicts = conflicts(target, &managed, old, &merged, &differs);
         if !conflicts.is_empty() {
@@ -139,7 +139,7 @@ fn apply_once<'s, S: Shape<'s>>(
     if !own.fields.is_empty() {
         managed.0.push(own);
     }
-    let entries = managed.to_value();
+    let entries = managed.to_stored();
     if gives_up.is_some() || has_null(config) {
         strip_nulls(target.shape, &mut merged, Some(old));
     }

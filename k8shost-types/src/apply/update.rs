@@ -16,7 +16,6 @@ use super::{
     managed::{Entry, Managed, Operation},
     merge::reconcile,
     reset,
-    set::FieldSet,
     shape::Shape,
 };
 use crate::{
@@ -51,7 +50,7 @@ pub fn update<'s, S: Shape<'s>>(
 ) {
     let nothing = nothing();
     let sent = get_mut(new, "metadata").and_then(|metadata| remove(metadata, "managedFields"));
-    let stored = || old.map(Managed::stored).unwrap_or_default();
+    let stored = || old.map(Managed::of).unwrap_or_default();
     let before = old.and_then(|old| get(meta::metadata(old), "managedFields"));
     let mut managed = match &sent {
         // Mostly they are sent back as they are.
@@ -70,8 +69,8 @@ pub fn update<'s, S: Shape<'s>>(
     let now = time::format(writer.now);
     let old = old.unwrap_or(&nothing);
     own_changes(target, &mut managed, writer.name(), &now, old, new);
-    cap(&mut managed, |entry| read(target, old, entry));
-    let entries = managed.to_value();
+    cap(&mut managed, |entry| renew(target, old, entry));
+    let entries = managed.to_stored();
     Managed::write(entries, new);
 }
 
@@ -86,12 +85,8 @@ fn is_wipe(sent: &Value) -> bool {
     }
 }
 
-/// Reads what an entry owns, and brings it to the form that it has by the schema of today; of what cannot
-/// be read nothing is owned.
-pub(super) fn read<'s, S: Shape<'s>>(target: &Target<'_, S>, live: &Value, entry: &mut Entry<'_>) {
-    if entry.read().is_err() {
-        entry.fields = FieldSet::new();
-    }
+/// Brings what an entry owns to the form that it has by the schema of today.
+pub(super) fn renew<'s, S: Shape<'s>>(target: &Target<'_, S>, live: &Value, entry: &mut Entry<'_>) {
     if entry.api_version == target.api_version {
         reconcile(target.shape, &mut entry.fields);
     } else if let Some((_, shape)) = (target.convert)(live, &entry.api_version) {
@@ -99,8 +94,8 @@ pub(super) fn read<'s, S: Shape<'s>>(target: &Target<'_, S>, live: &Value, entry
     }
 }
 
-/// Reads those entries that something changes for.
-pub(super) fn read_touched<'s, S: Shape<'s>>(
+/// The same for those entries that something changes for.
+pub(super) fn renew_touched<'s, S: Shape<'s>>(
     target: &Target<'_, S>,
     managed: &mut Managed<'_>,
     old: &Value,
@@ -112,7 +107,7 @@ pub(super) fn read_touched<'s, S: Shape<'s>>(
                 .iter()
                 .any(|fields| entry.touches(fields));
         if touched {
-            read(target, old, entry);
+            renew(target, old, entry);
         }
     }
 }
@@ -133,23 +128,10 @@ pub(super) fn own_changes<'a, 's: 'a, S: Shape<'s>>(
         target.api_version,
         target.subresource,
     );
-    // The manager's own entry loses nothing by what it adds and modifies.
-    let own = managed.find(entry.identity()).filter(|at| {
-        let own = &managed.0[*at];
-        own.unread.is_some() && !own.touches(&changes.removed)
-    });
-    let own = own.map(|at| managed.0.swap_remove(at));
-    read_touched(target, managed, old, &changes);
+    renew_touched(target, managed, old, &changes);
     take_over(target, managed, old, new, &changes);
     let fields = reset::strip(changes.added.union(changes.modified));
     if fields.is_empty() {
-        managed.0.extend(own);
-        return;
-    }
-    if let Some(mut own) = own
-        && own.add_unread(&fields, now)
-    {
-        managed.0.push(own);
         return;
     }
     entry.time = Some(Cow::Borrowed(now));
@@ -186,8 +168,7 @@ pub(super) fn conflicts<'s, S: Shape<'s>>(
     new: &Value,
     changes: &Changes<'_>,
 ) -> Vec<Conflict> {
-    let read = managed.0.iter().filter(|entry| entry.unread.is_none());
-    let mut entries: Vec<&Entry<'_>> = read.collect();
+    let mut entries: Vec<&Entry<'_>> = managed.0.iter().collect();
     entries.sort_by_key(|entry| entry.identity());
     let conflicts = entries.into_iter().flat_map(|entry| {
         let taken = |changes: &Changes<'_>| {
@@ -210,9 +191,6 @@ pub(super) fn take_over<'s, S: Shape<'s>>(
     changes: &Changes<'_>,
 ) {
     managed.0.retain_mut(|entry| {
-        if entry.unread.is_some() {
-            return true;
-        }
         let fields = std::mem::take(&mut entry.fields);
         let rest = |changes: &Changes<'_>| {
             fields
@@ -245,7 +223,7 @@ fn at_version<'s, S: Shape<'s>, R>(
 }
 
 /// Puts the oldest of too many updaters together, those of a version into one entry.
-fn cap(managed: &mut Managed<'_>, read: impl Fn(&mut Entry<'_>)) {
+fn cap(managed: &mut Managed<'_>, renew: impl Fn(&mut Entry<'_>)) {
     let updaters = |managed: &Managed<'_>| {
         let updates = managed
             .0
@@ -274,7 +252,7 @@ fn cap(managed: &mut Managed<'_>, read: impl Fn(&mut Entry<'_>)) {
             kept.push(entry);
             continue;
         }
-        read(&mut entry);
+        renew(&mut entry);
         if let Some(bucket) = ancient
             .iter_mut()
             .find(|bucket| bucket.api_version == entry.api_version)
@@ -304,7 +282,7 @@ fn cap(managed: &mut Managed<'_>, read: impl Fn(&mut Entry<'_>)) {
         // The bucket of an earlier time may be among them.
         match managed.find(entry.identity()) {
             Some(at) => {
-                read(&mut entry);
+                renew(&mut entry);
                 merge_into(&mut managed.0[at], entry);
             }
             None => managed.0.push(entry),
