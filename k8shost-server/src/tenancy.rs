@@ -21,6 +21,7 @@ use crate::{
         kind::Kind,
         list::{ListOptions, Page, Selectors},
         namespaces,
+        ownership::WriteOptions,
         write::Outcome,
     },
 };
@@ -217,7 +218,11 @@ impl Tenancy {
         let system = self.system().await?;
         system
             .resource(&ORGANIZATIONS)
-            .create("", json!({"metadata": {"name": name}}))
+            .create(
+                "",
+                json!({"metadata": {"name": name}}),
+                &WriteOptions::internal(),
+            )
             .await
             .map(|created| created.object)
     }
@@ -228,7 +233,11 @@ impl Tenancy {
         let system = self.system().await?;
         system
             .resource(&PROJECTS)
-            .create(org, json!({"metadata": {"name": name}}))
+            .create(
+                org,
+                json!({"metadata": {"name": name}}),
+                &WriteOptions::internal(),
+            )
             .await
             .map(|created| created.object)
     }
@@ -340,14 +349,18 @@ impl Tenancy {
         self.engine.close(&id(tenant)?).await?;
         let system = self.system().await?;
         let projects = system.resource(&PROJECTS);
-        let removed =
-            projects.read_modify_write(tenant.org.as_str(), tenant.project.as_str(), |_, old| {
+        let removed = projects.read_modify_write(
+            tenant.org.as_str(),
+            tenant.project.as_str(),
+            false,
+            |_, old| {
                 Ok(if project_is_held(old) {
                     Outcome::Delete
                 } else {
                     Outcome::Keep
                 })
-            });
+            },
+        );
         ignore(removed.await, Reason::NotFound)?;
         Ok(())
     }

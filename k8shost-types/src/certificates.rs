@@ -11,7 +11,7 @@ use crate::{
     json::{self as tree, int, list, text},
     names,
     rules::{self, Errors, Raw, Seen, faults, is_set, spec, status, strings},
-    strategy::{Fields, Strategy},
+    strategy::{Fields, Part, Strategy},
 };
 
 /// The row of CertificateSigningRequest in the table of kinds. Who asked (spec.username, uid, groups
@@ -44,6 +44,11 @@ pub static CERTIFICATE_SIGNING_REQUEST: Strategy = Strategy {
         fields
     },
     has_status: true,
+    parts: &[Part {
+        name: "approval",
+        prepare: prepare_approval_update,
+        validate: validate_status_update,
+    }],
     ..Strategy::BASE
 };
 

@@ -254,7 +254,13 @@ impl Error {
             Reason::NotFound,
             format!("{resource} {} not found", quote(name)),
         )
-        .about("", resource, name)
+        .about_resource(resource, name)
+    }
+
+    /// About an object of a resource, which may be named with its group: `deployments.apps`.
+    fn about_resource(self, resource: &str, name: &str) -> Self {
+        let (resource, group) = resource.split_once('.').unwrap_or((resource, ""));
+        self.about(group, resource, name)
     }
 
     /// `pods "x" already exists`.
@@ -263,7 +269,7 @@ impl Error {
             Reason::AlreadyExists,
             format!("{resource} {} already exists", quote(name)),
         )
-        .about("", resource, name)
+        .about_resource(resource, name)
     }
 
     /// The name that was made from a generateName is taken too.
@@ -275,7 +281,7 @@ impl Error {
                 quote(name)
             ),
         )
-        .about("", resource, name)
+        .about_resource(resource, name)
         .retry_after(Duration::from_secs(1))
     }
 
@@ -288,7 +294,7 @@ impl Error {
                 quote(name)
             ),
         )
-        .about("", resource, name)
+        .about_resource(resource, name)
     }
 
     /// The object's resourceVersion is not the one that the caller saw.
@@ -306,7 +312,7 @@ impl Error {
             Reason::Forbidden,
             format!("{resource} {} is forbidden: {detail}", quote(name)),
         )
-        .about("", resource, name)
+        .about_resource(resource, name)
     }
 
     /// A new object in a namespace that is going away.

@@ -9,7 +9,7 @@ use crate::{
     field::Path,
     json::{self as tree, get, list, text},
     meta, names,
-    strategy::{Fields, Strategy},
+    strategy::{Fields, Part, Strategy},
 };
 
 /// The finalizer that holds a namespace until it is empty.
@@ -37,6 +37,11 @@ pub const STRATEGY: Strategy = Strategy {
     selectable: &["metadata.name", "status.phase"],
     fields,
     has_status: true,
+    parts: &[Part {
+        name: "finalize",
+        prepare: prepare_finalize_update,
+        validate: validate_finalize_update,
+    }],
     ..Strategy::BASE
 };
 

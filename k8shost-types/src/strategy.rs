@@ -5,7 +5,7 @@ use std::{borrow::Cow, time::SystemTime};
 use serde_json::Value;
 
 use crate::{
-    error::{Error, FieldError, FieldErrorKind},
+    error::{Error, FieldError, FieldErrorKind, Reason},
     field::quote,
     json, meta,
     names::{self, NameRule},
@@ -15,6 +15,18 @@ use crate::{
 /// The fields of an object that a field selector may ask for, besides metadata.name and
 /// metadata.namespace, and their values.
 pub type Fields<'a> = Vec<(&'static str, Cow<'a, str>)>;
+
+/// A part of an object that is written by itself: the object without its status, or what a subresource
+/// is about.
+#[derive(Clone, Copy)]
+pub struct Part {
+    /// The subresource's name: `status`; "" is the object itself.
+    pub name: &'static str,
+    /// Takes out of the new object what such a write may not touch: all of that stays as it was.
+    pub prepare: fn(&mut Value, &Value),
+    /// What is wrong with the new object, the old one given.
+    pub validate: fn(&Value, &Value) -> Vec<FieldError>,
+}
 
 /// The rules of a kind. Each function takes any JSON and never panics.
 #[derive(Clone, Copy)]
@@ -55,6 +67,8 @@ pub struct Strategy {
     pub fields: for<'a> fn(&'a Value) -> Fields<'a>,
     /// Whether there is a subresource `status`, to which alone the status is written.
     pub has_status: bool,
+    /// The other parts that are written by themselves.
+    pub parts: &'static [Part],
     /// Whether an update of an object that is not there makes it.
     pub create_on_update: bool,
     /// Whether an update may leave out the resourceVersion, and so overwrite what it did not see.
@@ -83,6 +97,7 @@ impl Strategy {
         selectable: &["metadata.name", "metadata.namespace"],
         fields: |_| Vec::new(),
         has_status: false,
+        parts: &[],
         create_on_update: false,
         unconditional_update: true,
     };
@@ -101,22 +116,51 @@ impl Strategy {
             .map_or(self.api_version, |(_, version)| version)
     }
 
-    /// Makes a new object of what the caller sent: defaults, admission, what the server sets, a uid,
-    /// a name of its generateName, and all rules. `suffix` is five random letters (see
-    /// [`meta::name_suffix`]).
+    /// The part of a subresource; "" is the object itself.
+    pub fn part(&self, subresource: &str) -> Option<Part> {
+        match subresource {
+            "" => Some(Part {
+                name: "",
+                prepare: self.prepare_update,
+                validate: self.validate_update,
+            }),
+            "status" if self.has_status => Some(Part {
+                name: "status",
+                prepare: self.prepare_status_update,
+                validate: self.validate_status_update,
+            }),
+            _ => self
+                .parts
+                .iter()
+                .find(|part| part.name == subresource)
+                .copied(),
+        }
+    }
+
+    /// Completes what a caller sent: its type, and defaults. What the caller owns is told after this
+    /// and before anything else is done.
+    ///
+    /// # Errors
+    /// BadRequest, if it is no object or too large.
+    pub fn complete(&self, object: &mut Value) -> Result<(), Error> {
+        self.check_shape(object)?;
+        meta::set_kind(object, self.api_version, self.kind);
+        (self.default)(object);
+        Ok(())
+    }
+
+    /// Makes a new object of one that is complete: admission, what the server sets, a uid, a name of its
+    /// generateName, and all rules. `suffix` is five random letters (see [`meta::name_suffix`]).
     ///
     /// The object's namespace must be set already. resourceVersion is the caller's to refuse and to
     /// set. A Service has its addresses from [`crate::addresses::allocate`] by now.
-    pub fn before_create(
+    pub fn create(
         &self,
         object: &mut Value,
         uid: &str,
         now: SystemTime,
         suffix: &str,
     ) -> Result<(), Error> {
-        self.check_shape(object)?;
-        meta::set_kind(object, self.api_version, self.kind);
-        (self.default)(object);
         (self.admit_create)(object)?;
         meta::prepare_create(object, uid, now);
         meta::generate_name(object, suffix);
@@ -125,32 +169,50 @@ impl Strategy {
         self.finish(object, errors)
     }
 
-    /// Makes the new version of an object of what the caller sent and the old version. Whether the
-    /// resourceVersion and the uid are the right ones is the caller's to check before.
-    pub fn before_update(&self, new: &mut Value, old: &Value) -> Result<(), Error> {
-        self.check_shape(new)?;
-        meta::set_kind(new, self.api_version, self.kind);
-        (self.default)(new);
-        (self.admit_update)(new, old)?;
+    /// [`Strategy::complete`] and [`Strategy::create`].
+    pub fn before_create(
+        &self,
+        object: &mut Value,
+        uid: &str,
+        now: SystemTime,
+        suffix: &str,
+    ) -> Result<(), Error> {
+        self.complete(object)?;
+        self.create(object, uid, now, suffix)
+    }
+
+    /// Makes the new version of an object, by a write of a part of it, of one that is complete and of the
+    /// old version. Whether the resourceVersion and the uid are the right ones is the caller's to check
+    /// before.
+    pub fn update(&self, part: Part, new: &mut Value, old: &Value) -> Result<(), Error> {
+        if part.name.is_empty() {
+            (self.admit_update)(new, old)?;
+        }
         meta::prepare_update(new, old);
-        (self.prepare_update)(new, old);
+        (part.prepare)(new, old);
         meta::keep_immutable(new, old);
         let mut errors = self.common_errors(new, old);
-        errors.append(&mut (self.validate_update)(new, old));
+        errors.append(&mut (part.validate)(new, old));
         self.finish(new, errors)
+    }
+
+    /// [`Strategy::complete`] and [`Strategy::update`] of the object itself.
+    pub fn before_update(&self, new: &mut Value, old: &Value) -> Result<(), Error> {
+        self.before_update_of("", new, old)
     }
 
     /// The same for a write of the status.
     pub fn before_status_update(&self, new: &mut Value, old: &Value) -> Result<(), Error> {
-        self.check_shape(new)?;
-        meta::set_kind(new, self.api_version, self.kind);
-        (self.default)(new);
-        meta::prepare_update(new, old);
-        (self.prepare_status_update)(new, old);
-        meta::keep_immutable(new, old);
-        let mut errors = self.common_errors(new, old);
-        errors.append(&mut (self.validate_status_update)(new, old));
-        self.finish(new, errors)
+        self.before_update_of("status", new, old)
+    }
+
+    fn before_update_of(&self, part: &str, new: &mut Value, old: &Value) -> Result<(), Error> {
+        let part = self.part(part).ok_or_else(|| {
+            let message = format!("{} has no part {}", self.kind, quote(part));
+            Error::new(Reason::Internal, message)
+        })?;
+        self.complete(new)?;
+        self.update(part, new, old)
     }
 
     fn check_shape(&self, object: &Value) -> Result<(), Error> {

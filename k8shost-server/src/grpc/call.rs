@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use k8shost_proto::v1::{EventType, ListMeta};
 use k8shost_store::log::{Object, Previous, Revision};
-use k8shost_types::{Error, Reason, meta, tenant::TenantName};
+use k8shost_types::{Error, Reason, apply::manager_name, meta, tenant::TenantName};
 use prost::Message;
 use serde_json::Value;
 use tonic::{Request, Status, metadata::MetadataMap};
@@ -26,8 +26,9 @@ use crate::{
         Tenant,
         delete::DeleteOptions,
         json::at_revision,
-        kind::{Kind, NAMESPACES, Part},
+        kind::{Kind, NAMESPACES},
         list::{ListOptions, Selectors},
+        ownership::WriteOptions,
         watch::{Version, Watch, WatchItem, WatchOptions},
         write::Preconditions,
     },
@@ -49,6 +50,13 @@ impl Call {
         };
         let tenant = self.tenant(&metadata).await?;
         let resource = tenant.resource(kind);
+        let agent = metadata
+            .get("user-agent")
+            .and_then(|agent| agent.to_str().ok());
+        let options = WriteOptions {
+            manager: manager_name("", agent.unwrap_or_default()).into(),
+            dry_run: false,
+        };
         let scope = |namespace: String| scope(kind, namespace);
         let object = match self.method.verb {
             Verb::Get => {
@@ -61,7 +69,7 @@ impl Call {
             Verb::Create => {
                 let object = self.object(&tenant, kind, &body)?;
                 let namespace = scope(meta::namespace(&object).to_owned());
-                let created = resource.create(&namespace, object).await?;
+                let created = resource.create(&namespace, object, &options).await?;
                 let name = tenant_name(&tenant)?;
                 return self
                     .face
@@ -72,18 +80,14 @@ impl Call {
             }
             Verb::Register => {
                 tenant
-                    .register_node(self.object(&tenant, kind, &body)?)
+                    .register_node(self.object(&tenant, kind, &body)?, &options)
                     .await?
             }
             verb @ (Verb::Update | Verb::UpdateStatus) => {
-                let part = if verb == Verb::Update {
-                    Part::Spec
-                } else {
-                    Part::Status
-                };
+                let part = if verb == Verb::Update { "" } else { "status" };
                 let object = self.object(&tenant, kind, &body)?;
                 let namespace = scope(meta::namespace(&object).to_owned());
-                let object = resource.update(part, &namespace, object).await?;
+                let object = resource.update(part, &namespace, object, &options).await?;
                 if std::ptr::eq(kind, &raw const NAMESPACES) {
                     self.face.0.tenancy.activate(&tenant);
                 }
@@ -99,7 +103,7 @@ impl Call {
                 let name = required(kind, &request.name)?;
                 let namespace = scope(request.namespace);
                 tenant
-                    .bind(&namespace, name, request.node_name, preconditions)
+                    .bind(&namespace, name, request.node_name, preconditions, false)
                     .await?
             }
             Verb::Heartbeat => {
@@ -112,7 +116,7 @@ impl Call {
                     }
                 };
                 tenant
-                    .heartbeat(required(kind, &request.name)?, status)
+                    .heartbeat(required(kind, &request.name)?, status, &options)
                     .await?
             }
             Verb::Delete => {
@@ -121,6 +125,7 @@ impl Call {
                 let options = DeleteOptions {
                     grace_period_seconds: request.grace_period_seconds,
                     propagation: None,
+                    dry_run: false,
                     preconditions: Preconditions {
                         uid: preconditions.uid,
                         resource_version: preconditions.resource_version,

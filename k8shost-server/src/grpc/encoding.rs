@@ -11,10 +11,10 @@ use k8shost_proto::{
     v1::{Namespace, Node, ObjectMeta, Pod, Service},
 };
 use k8shost_store::log::{Object, Revision};
-use k8shost_types::{Error, Reason, tenant::TenantName};
+use k8shost_types::{Error, Reason, meta, tenant::TenantName};
 use serde_json::Value;
 
-use crate::registry::{kind::Kind, write::Created};
+use crate::registry::{json::without_managed, kind::Kind, write::Created};
 
 /// The two ways between a kind's message and its JSON.
 pub(crate) struct Conversion {
@@ -79,16 +79,17 @@ fn check_tenant(field: &str, given: &str, actual: &str) -> Result<(), Error> {
 }
 
 fn encode<T: Resource>(tenant: &TenantName, json: &[u8]) -> Result<Vec<u8>, Error> {
-    let mut object = T::from_json(json).map_err(unreadable)?;
+    let mut object = T::from_json(&without_managed(json)).map_err(unreadable)?;
     name_tenant(&mut object, tenant);
     Ok(object.encode_to_vec())
 }
 
 fn encode_tree<T: Resource>(
     tenant: &TenantName,
-    tree: Value,
+    mut tree: Value,
     revision: Revision,
 ) -> Result<Vec<u8>, Error> {
+    meta::remove(&mut tree, "managedFields");
     let mut object = T::deserialize(tree).map_err(unreadable)?;
     name_tenant(&mut object, tenant).resource_version = Some(revision.to_string());
     Ok(object.encode_to_vec())

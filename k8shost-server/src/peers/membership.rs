@@ -149,7 +149,7 @@ impl Membership {
         let renew = move |state: &State| {
             let mut changes = vec![Change::Put {
                 key: key.clone(),
-                value: object.at(state.next_revision()),
+                value: object.at(Some(state.next_revision())),
                 attributes: Attributes::default(),
             }];
             for (key, revision) in &dead {

@@ -47,6 +47,8 @@ pub(crate) struct DeleteOptions {
     pub(crate) propagation: Option<Propagation>,
     /// What must be true of the object.
     pub(crate) preconditions: Preconditions,
+    /// Whether nothing is stored.
+    pub(crate) dry_run: bool,
 }
 
 impl Resource<'_> {
@@ -64,7 +66,7 @@ impl Resource<'_> {
         let marked = last.clone();
         let now = SystemTime::now();
         let object = self
-            .read_modify_write(namespace, name, move |_, old| {
+            .read_modify_write(namespace, name, options.dry_run, move |_, old| {
                 options.preconditions.check(kind, old)?;
                 let mut new = old.clone();
                 (kind.begin_delete)(&mut new)?;
@@ -73,7 +75,7 @@ impl Resource<'_> {
                     return Ok(Outcome::Keep);
                 }
                 Ok(if is_done(kind, &new) {
-                    let revision = meta::resource_version(old).parse().unwrap_or_default();
+                    let revision = meta::resource_version(old).parse().ok();
                     let answer =
                         (kind.grace)(old, Some(0)).map(|_| Template::new(&new).at(revision));
                     *crate::lock(&marked) = answer;

@@ -4,18 +4,22 @@
 use std::{collections::HashMap, sync::LazyLock};
 
 use k8shost_store::log::State;
-use k8shost_types::{Error, Strategy, addresses, namespace, node, pod, service, strategies};
+use k8shost_types::{
+    Error, Strategy, addresses, autoscaling, core_v1::event, namespace, node, pod, service,
+    strategies,
+};
 use serde_json::Value;
 
 use super::{Context, delete, network};
 
-/// What an update is about to change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Part {
-    /// Everything but the status.
-    Spec,
-    /// The status alone.
-    Status,
+/// A kind in another group or version than the one that is stored: the same objects.
+pub(crate) struct View {
+    /// The rules of that version.
+    pub(crate) rules: &'static Strategy,
+    /// Brings an object of the stored version into this one.
+    pub(crate) show: fn(&mut Value),
+    /// And back.
+    pub(crate) store: fn(&mut Value),
 }
 
 /// Takes what an object needs from what is free in the state, given the object before and its uid. Runs
@@ -39,6 +43,8 @@ pub(crate) struct Kind {
     pub(crate) begin_delete: fn(&mut Value) -> Result<(), Error>,
     /// What keeps a deleted object besides metadata.finalizers.
     pub(crate) is_held: fn(&Value) -> bool,
+    /// Its other groups and versions.
+    pub(crate) views: &'static [View],
 }
 
 impl std::fmt::Debug for Kind {
@@ -58,12 +64,24 @@ impl Kind {
             grace: |_, _| None,
             begin_delete: |_| Ok(()),
             is_held: |_| false,
+            views: &[],
         }
+    }
+
+    /// Its view in a group and version that is not the stored one.
+    pub(crate) fn view(&self, api_version: &str) -> Option<&'static View> {
+        let mut views = self.views.iter();
+        views.find(|view| view.rules.api_version == api_version)
     }
 
     /// `pods`.
     pub(crate) fn resource(&self) -> &'static str {
         self.rules.resource
+    }
+
+    /// As errors name it: `pods`, `deployments.apps`.
+    pub(crate) fn group_resource(&self) -> String {
+        resource_of(self.resource(), self.rules.group())
     }
 
     /// Where this kind's objects stand: `pods/`, in a namespace `pods/default/`.
@@ -94,10 +112,19 @@ impl Kind {
         }
     }
 
-    /// The row of a resource of the API, if it is served.
-    pub(crate) fn served(group: &str, version: &str, resource: &str) -> Option<&'static Kind> {
-        let kind = TABLE.get(resource_of(resource, group).as_str()).copied();
-        kind.filter(|kind| kind.rules.version() == version)
+    /// The row of a resource of the API, if it is served; and the view of it, if that is not how it is stored.
+    pub(crate) fn served(
+        group: &str,
+        version: &str,
+        resource: &str,
+    ) -> Option<(&'static Kind, Option<&'static View>)> {
+        let kind = *TABLE.get(resource_of(resource, group).as_str())?;
+        let is = |rules: &Strategy| rules.group() == group && rules.version() == version;
+        if is(kind.rules) {
+            return Some((kind, None));
+        }
+        let view = kind.views.iter().find(|view| is(view.rules))?;
+        Some((kind, Some(view)))
     }
 
     /// The row that a stored key belongs to.
@@ -127,12 +154,38 @@ pub(crate) static NAMESPACES: Kind = Kind {
     ..Kind::plain(&namespace::STRATEGY)
 };
 
+static EVENTS: Kind = Kind {
+    parent: Some(&NAMESPACES),
+    views: &[View {
+        rules: &event::EVENTS_EVENT,
+        show: event::to_events,
+        store: event::to_core,
+    }],
+    ..Kind::plain(&event::EVENT)
+};
+
+static AUTOSCALERS: Kind = Kind {
+    parent: Some(&NAMESPACES),
+    views: &[View {
+        rules: &autoscaling::HORIZONTAL_POD_AUTOSCALER_V1,
+        show: autoscaling::v2_to_v1,
+        store: autoscaling::v1_to_v2,
+    }],
+    ..Kind::plain(&autoscaling::HORIZONTAL_POD_AUTOSCALER)
+};
+
 /// Rows with something of their own.
-static OWN: [&Kind; 4] = [&PODS, &SERVICES, &NODES, &NAMESPACES];
+static OWN: [&Kind; 6] = [&PODS, &SERVICES, &NODES, &NAMESPACES, &EVENTS, &AUTOSCALERS];
 
 /// Every kind that is served.
 pub(crate) static KINDS: LazyLock<Vec<&'static Kind>> = LazyLock::new(|| {
-    let rows = strategies::all().filter(|rules| !is_alias(rules));
+    let is_view = |rules: &Strategy| {
+        OWN.iter().any(|own| {
+            own.view(rules.api_version)
+                .is_some_and(|view| view.rules.resource == rules.resource)
+        })
+    };
+    let rows = strategies::all().filter(|rules| !is_view(rules));
     rows.map(|rules| {
         let same = |kind: &&&Kind| {
             kind.resource() == rules.resource && kind.rules.api_version == rules.api_version
@@ -148,19 +201,17 @@ pub(crate) static KINDS: LazyLock<Vec<&'static Kind>> = LazyLock::new(|| {
     .collect()
 });
 
-/// The same by what their keys begin with: `pods`, `deployments.apps`.
+/// The same by resource and group: `pods`, `deployments.apps`. Keys begin with those of the stored version.
 static TABLE: LazyLock<HashMap<String, &'static Kind>> = LazyLock::new(|| {
-    let rows = KINDS.iter().copied();
-    rows.map(|kind| (resource_of(kind.resource(), kind.rules.group()), kind))
-        .collect()
+    let rows = KINDS.iter().copied().flat_map(|kind| {
+        let views = kind.views.iter().map(|view| view.rules);
+        let all = std::iter::once(kind.rules).chain(views);
+        all.map(move |rules| (resource_of(rules.resource, rules.group()), kind))
+    });
+    rows.collect()
 });
 
-/// Another group's or version's view of objects that have a row already.
-fn is_alias(rules: &Strategy) -> bool {
-    matches!(rules.api_version, "events.k8s.io/v1" | "autoscaling/v1")
-}
-
-fn resource_of(resource: &str, group: &str) -> String {
+pub(crate) fn resource_of(resource: &str, group: &str) -> String {
     let mut text = String::new();
     push_resource(&mut text, resource, group);
     text
@@ -176,6 +227,8 @@ fn push_resource(text: &mut String, resource: &str, group: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
@@ -186,11 +239,22 @@ mod tests {
         assert_eq!(NODES.split("nodes/n1"), ("", "n1"));
         assert_eq!(Kind::of_key("nodes/n1").map(|k| k.rules.kind), Some("Node"));
         assert!(Kind::of_key("widgets.example.com/default/a").is_none());
-        assert_eq!(TABLE.len(), KINDS.len(), "two rows have one key");
+        let keys: HashSet<_> = KINDS.iter().map(|kind| kind.prefix("")).collect();
+        assert_eq!(keys.len(), KINDS.len(), "two rows have one key");
+        for (group, version, resource) in [
+            ("events.k8s.io", "v1", "events"),
+            ("autoscaling", "v1", "horizontalpodautoscalers"),
+        ] {
+            let served = Kind::served(group, version, resource);
+            assert!(
+                served.is_some_and(|(_, view)| view.is_some()),
+                "{group}/{version}"
+            );
+        }
         for own in OWN {
             let served = Kind::served(own.rules.group(), own.rules.version(), own.resource());
             assert!(
-                served.is_some_and(|kind| std::ptr::eq(kind, own)),
+                served.is_some_and(|(kind, view)| std::ptr::eq(kind, own) && view.is_none()),
                 "{own:?}"
             );
         }

@@ -9,6 +9,7 @@ pub(crate) mod list;
 pub(crate) mod namespaces;
 pub(crate) mod network;
 pub(crate) mod nodes;
+pub(crate) mod ownership;
 pub(crate) mod pods;
 pub(crate) mod watch;
 pub(crate) mod write;
@@ -19,7 +20,7 @@ use k8shost_store::log::{Attributes, Object, Revision, State, TenantLog};
 use k8shost_types::{Error, addresses::ServiceNetwork, tenant::TenantName};
 use serde_json::Value;
 
-use self::kind::Kind;
+use self::kind::{Kind, View};
 
 /// What the rules need to know besides the objects.
 #[derive(Debug)]
@@ -56,7 +57,16 @@ impl Tenant {
 
     /// Its objects of a kind.
     pub(crate) fn resource(&self, kind: &'static Kind) -> Resource<'_> {
-        Resource { tenant: self, kind }
+        self.view(kind, None)
+    }
+
+    /// The same in a view of the kind.
+    pub(crate) fn view(&self, kind: &'static Kind, view: Option<&'static View>) -> Resource<'_> {
+        Resource {
+            tenant: self,
+            kind,
+            view,
+        }
     }
 
     /// Its log, for the controllers.
@@ -70,6 +80,8 @@ impl Tenant {
 pub(crate) struct Resource<'a> {
     tenant: &'a Tenant,
     kind: &'static Kind,
+    /// What callers send is in this version, not in the stored one.
+    view: Option<&'static View>,
 }
 
 impl Resource<'_> {
@@ -83,7 +95,7 @@ impl Resource<'_> {
     }
 
     fn not_found(&self, name: &str) -> Error {
-        Error::not_found(self.kind.resource(), name)
+        Error::not_found(&self.group_resource(), name)
     }
 }
 
@@ -131,11 +143,11 @@ pub(crate) fn admit_to_namespace(
         return Ok(());
     };
     let Some(found) = state.get(&parent.key("", namespace)) else {
-        return Err(Error::not_found(parent.resource(), namespace));
+        return Err(Error::not_found(&parent.group_resource(), namespace));
     };
     if namespaces::is_terminating(found) {
         return Err(Error::namespace_terminating(
-            kind.resource(),
+            &kind.group_resource(),
             name,
             namespace,
         ));

@@ -39,7 +39,7 @@ pub(crate) fn initial(first: Revision) -> Vec<Change> {
             .rules
             .before_create(&mut namespace, &uid, SystemTime::now(), "")
             .expect("the names of the initial namespaces are valid");
-        Prepared::new(&NAMESPACES, &namespace).change(&NAMESPACES.key("", name), revision)
+        Prepared::new(&NAMESPACES, &namespace).change(&NAMESPACES.key("", name), Some(revision))
     };
     INITIAL.into_iter().zip(first..).map(make).collect()
 }
@@ -101,7 +101,7 @@ impl Tenant {
                     });
                 } else {
                     let revision = state.next_revision() + changes.len() as u64;
-                    changes.push(Prepared::new(kind, &value).change(key, revision));
+                    changes.push(Prepared::new(kind, &value).change(key, Some(revision)));
                 }
             }
             Ok(changes)
@@ -132,7 +132,10 @@ impl Tenant {
                     key: key.as_str().into(),
                 }],
                 Outcome::Put(value) if value != old => {
-                    vec![Prepared::new(&NAMESPACES, &value).change(&key, state.next_revision())]
+                    vec![
+                        Prepared::new(&NAMESPACES, &value)
+                            .change(&key, Some(state.next_revision())),
+                    ]
                 }
                 Outcome::Put(_) | Outcome::Keep => vec![],
             })

@@ -19,10 +19,11 @@ impl Tenant {
         name: &str,
         node: String,
         preconditions: Preconditions,
+        dry_run: bool,
     ) -> Result<Arc<Object>, Error> {
         let now = SystemTime::now();
         self.resource(&PODS)
-            .read_modify_write(namespace, name, move |_, old| {
+            .read_modify_write(namespace, name, dry_run, move |_, old| {
                 preconditions.check(&PODS, old)?;
                 let mut pod = old.clone();
                 pod::bind(&mut pod, &node, now)?;

@@ -1,19 +1,21 @@
 //! Create and update: the caller's object is prepared outside the commit, and judged again inside it.
 
 use std::{
+    borrow::Cow,
     sync::{Arc, Mutex},
     time::SystemTime,
 };
 
 use k8shost_store::log::{Attributes, Change, CommitFn, Event, Object, Previous, Revision, State};
-use k8shost_types::{Error, FieldError, Reason, field::Path, meta};
+use k8shost_types::{Error, FieldError, Reason, Strategy, apply, field::Path, meta};
 use serde_json::{Value, json};
 
 use super::{
     Resource, admit_to_namespace, attributes,
     delete::is_done,
     json::{Template, parse},
-    kind::{Kind, Part},
+    kind::{Kind, resource_of},
+    ownership::{Ownership, WriteOptions},
 };
 
 /// How often a generated name that is taken is generated again.
@@ -34,7 +36,8 @@ impl Prepared {
         }
     }
 
-    pub(crate) fn change(&self, key: &str, revision: Revision) -> Change {
+    /// At no revision it is for a caller to see, not to be stored.
+    pub(crate) fn change(&self, key: &str, revision: Option<Revision>) -> Change {
         Change::Put {
             key: key.into(),
             value: self.template.at(revision),
@@ -49,6 +52,14 @@ pub(crate) struct Created {
     pub(crate) object: Arc<Object>,
     /// The same as a tree, but for the resourceVersion, if there is one at hand.
     pub(crate) tree: Option<Value>,
+}
+
+/// What an apply came to.
+pub(crate) enum Applied {
+    /// A new object.
+    Created(Created),
+    /// The object as it is now.
+    Changed(Arc<Object>),
 }
 
 /// What a read-modify-write makes of an object.
@@ -78,46 +89,125 @@ pub(crate) struct Preconditions {
     pub(crate) resource_version: Option<String>,
 }
 
+/// What a read-modify-write does to an object, of which it gets a view.
+pub(crate) enum Update {
+    /// The caller's object takes its place.
+    Replace(Value),
+    /// It becomes what this makes of it.
+    Patch(Box<dyn Fn(&Value) -> Result<Value, Error> + Send>),
+    /// A configuration is applied to it.
+    Apply {
+        /// What the manager wants.
+        config: Value,
+        /// Whether other managers lose what they own of it.
+        force: bool,
+    },
+}
+
 impl Resource<'_> {
+    /// The rules of the version in which callers send and get objects.
+    pub(crate) fn rules(&self) -> &'static Strategy {
+        self.view.map_or(self.kind.rules, |view| view.rules)
+    }
+
     /// Stores a new object in a namespace (of a cluster-scoped kind: ""). The object may name that
     /// namespace, or none.
     pub(crate) async fn create(
         &self,
         namespace: &str,
         mut object: Value,
+        options: &WriteOptions,
     ) -> Result<Created, Error> {
-        let kind = self.kind;
         self.check_request(namespace, &mut object)?;
+        self.rules().complete(&mut object)?;
+        Ownership::new(self.kind, self.rules(), "", options).update(None, &mut object);
+        self.create_owned(namespace, object, options).await
+    }
+
+    /// Applies a configuration: creates the object, or changes it.
+    pub(crate) async fn apply(
+        &self,
+        namespace: &str,
+        name: &str,
+        config: Value,
+        force: bool,
+        options: &WriteOptions,
+    ) -> Result<Applied, Error> {
+        loop {
+            let update = Update::Apply {
+                config: config.clone(),
+                force,
+            };
+            match self.modify("", namespace, name, update, options).await {
+                Err(error) if error.reason == Reason::NotFound => {}
+                outcome => return outcome.map(Applied::Changed),
+            }
+            let mut object = config.clone();
+            self.check_request(namespace, &mut object)?;
+            if !meta::uid(&object).is_empty() {
+                return Err(Error::conflict(
+                    &self.group_resource(),
+                    name,
+                    format_args!(
+                        "uid mismatch: the provided object specified uid {}, and no existing object was found",
+                        meta::uid(&object)
+                    ),
+                ));
+            }
+            let ownership = Ownership::new(self.kind, self.rules(), "", options);
+            let mut object = ownership.apply(None, &object, force)?;
+            self.rules().complete(&mut object)?;
+            match self.create_owned(namespace, object, options).await {
+                // Somebody else was faster.
+                Err(error) if error.reason == Reason::AlreadyExists => {}
+                outcome => return outcome.map(Applied::Created),
+            }
+        }
+    }
+
+    /// Stores a new object that is complete and says who owns it.
+    async fn create_owned(
+        &self,
+        namespace: &str,
+        mut object: Value,
+        options: &WriteOptions,
+    ) -> Result<Created, Error> {
         if !meta::resource_version(&object).is_empty() {
             return Err(Error::bad_request(
                 "resourceVersion should not be set on objects to be created",
             ));
         }
+        self.store(&mut object)?;
         let generated = meta::name(&object).is_empty()
             && !object["metadata"]["generateName"]
                 .as_str()
                 .unwrap_or_default()
                 .is_empty();
         if !generated {
-            return self.create_named(namespace, object).await;
+            return self.create_named(namespace, object, options).await;
         }
         for _ in 1..GENERATE_TRIES {
-            match self.create_named(namespace, object.clone()).await {
+            match self.create_named(namespace, object.clone(), options).await {
                 Err(e) if e.reason == Reason::AlreadyExists => {}
                 outcome => return outcome,
             }
         }
-        self.create_named(namespace, object)
+        self.create_named(namespace, object, options)
             .await
             .map_err(|e| match e.subject {
                 Some(subject) if e.reason == Reason::AlreadyExists => {
-                    Error::generate_name_conflict(kind.resource(), &subject.name)
+                    Error::generate_name_conflict(&self.group_resource(), &subject.name)
                 }
                 _ => e,
             })
     }
 
-    async fn create_named(&self, namespace: &str, mut object: Value) -> Result<Created, Error> {
+    async fn create_named(
+        &self,
+        namespace: &str,
+        mut object: Value,
+        options: &WriteOptions,
+    ) -> Result<Created, Error> {
         let kind = self.kind;
         // Kubernetes judges the namespace before the object; the commit judges it again.
         if let Ok(state) = self.tenant.log.cached() {
@@ -131,42 +221,69 @@ impl Resource<'_> {
         let key = kind.key(namespace, &name);
         let (prepared, tree) = match kind.allocate {
             None => {
-                kind.rules.before_create(&mut object, &uid, now, &suffix)?;
+                kind.rules.create(&mut object, &uid, now, &suffix)?;
                 (Ok(Prepared::new(kind, &object)), Some(object))
             }
             Some(allocate) => (Err((allocate, object)), None),
         };
         let namespace = namespace.to_owned();
         let context = self.tenant.context.clone();
+        let taken = Error::already_exists(&self.group_resource(), &name);
+        let dry_run = options.dry_run;
         let commit: CommitFn = Box::new(move |state| {
             admit_to_namespace(state, kind, &namespace, &name)?;
             if state.get(&key).is_some() {
-                return Err(Error::already_exists(kind.resource(), &name));
+                return Err(taken.clone());
             }
-            let revision = state.next_revision();
+            let revision = (!dry_run).then(|| state.next_revision());
             Ok(vec![match &prepared {
                 Ok(prepared) => prepared.change(&key, revision),
                 Err((allocate, object)) => {
                     let mut object = object.clone();
                     allocate(&context, state, &mut object, None, &uid)?;
-                    kind.rules.before_create(&mut object, &uid, now, &suffix)?;
+                    kind.rules.create(&mut object, &uid, now, &suffix)?;
                     Prepared::new(kind, &object).change(&key, revision)
                 }
             }])
         });
-        let committed = self.tenant.log.commit(commit).await?;
-        let event = committed.events.first();
-        let object = event.and_then(|e| changed(e)).ok_or_else(lost)?;
+        let object = self.commit(commit, dry_run).await?.ok_or_else(lost)?;
         Ok(Created { object, tree })
     }
 
-    /// Replaces an object's spec and metadata, or its status. Without a resourceVersion in `new` the
-    /// write is unconditional.
+    /// Commits at most one change, or acts as if; the object as it is then, or as it was when it went.
+    async fn commit(
+        &self,
+        mut commit: CommitFn,
+        dry_run: bool,
+    ) -> Result<Option<Arc<Object>>, Error> {
+        if !dry_run {
+            let committed = self.tenant.log.commit(commit).await?;
+            return Ok(committed.events.first().and_then(|event| changed(event)));
+        }
+        let state = self.tenant.log.read().await?;
+        let change = commit(&state)?.into_iter().next();
+        Ok(change.and_then(|change| match change {
+            Change::Put {
+                key,
+                value,
+                attributes,
+            } => Some(Arc::new(Object::new(
+                key,
+                state.revision(),
+                value,
+                attributes,
+            ))),
+            Change::Delete { key } => state.get(&key).cloned(),
+        }))
+    }
+
+    /// Replaces an object, or a part of it. Without a resourceVersion in `new` the write is unconditional.
     pub(crate) async fn update(
         &self,
-        part: Part,
+        subresource: &str,
         namespace: &str,
         mut new: Value,
+        options: &WriteOptions,
     ) -> Result<Arc<Object>, Error> {
         self.check_request(namespace, &mut new)?;
         let name = meta::name(&new).to_owned();
@@ -175,35 +292,50 @@ impl Resource<'_> {
                 "metadata.name must be set: it says which object",
             ));
         }
-        self.patch(part, namespace, &name, move |_| Ok(new.clone()))
+        self.modify(subresource, namespace, &name, Update::Replace(new), options)
             .await
     }
 
-    /// Replaces an object's spec and metadata, or its status, by what `patch` makes of it.
-    pub(crate) async fn patch(
+    /// Changes an object, or a part of it.
+    pub(crate) async fn modify(
         &self,
-        part: Part,
+        subresource: &str,
         namespace: &str,
         name: &str,
-        patch: impl Fn(&Value) -> Result<Value, Error> + Send + 'static,
+        update: Update,
+        options: &WriteOptions,
     ) -> Result<Arc<Object>, Error> {
         let kind = self.kind;
+        let (rules, view) = (self.rules(), self.view);
+        let part = kind.rules.part(subresource).ok_or_else(|| {
+            let message = format!("{kind:?} has no subresource {subresource}");
+            Error::new(Reason::Internal, message)
+        })?;
         let context = self.tenant.context.clone();
-        self.read_modify_write(namespace, name, move |state, old| {
-            let mut new = patch(old)?;
-            check_resource_version(kind, old, meta::resource_version(&new))?;
+        let ownership = Ownership::new(kind, rules, part.name, options);
+        let resource = self.group_resource();
+        let modify = move |state: &State, old: &Value| {
+            let mut shown = Cow::Borrowed(old);
+            if let Some(view) = view {
+                (view.show)(shown.to_mut());
+            }
+            let mut new = match &update {
+                Update::Replace(new) => new.clone(),
+                Update::Patch(patch) => patch(&shown)?,
+                Update::Apply { config, force } => ownership.apply(Some(&shown), config, *force)?,
+            };
+            check_resource_version(&resource, old, meta::resource_version(&new))?;
             if meta::resource_version(&new).is_empty() && !kind.rules.unconditional_update {
                 let metadata = Path::new("metadata");
                 let path = metadata.child("resourceVersion");
                 let field = FieldError::invalid(&path, &0_i64, "must be specified for an update");
-                let group = kind.rules.group();
-                let (kind, name) = (kind.rules.kind, meta::name(old));
-                return Err(Error::invalid_in(group, kind, name, vec![field]));
+                let (group, name) = (rules.group(), meta::name(old));
+                return Err(Error::invalid_in(group, rules.kind, name, vec![field]));
             }
             let uid = meta::uid(&new);
             if !uid.is_empty() && uid != meta::uid(old) {
                 return Err(Error::conflict(
-                    kind.resource(),
+                    &resource,
                     meta::name(old),
                     format_args!(
                         "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
@@ -211,18 +343,24 @@ impl Resource<'_> {
                     ),
                 ));
             }
-            match part {
-                Part::Spec => {
-                    if let Some(allocate) = kind.allocate {
-                        allocate(&context, state, &mut new, Some(old), meta::uid(old))?;
-                    }
-                    kind.rules.before_update(&mut new, old)?;
-                }
-                Part::Status => kind.rules.before_status_update(&mut new, old)?,
+            rules.complete(&mut new)?;
+            if !matches!(update, Update::Apply { .. }) {
+                ownership.update(Some(&shown), &mut new);
             }
+            if let Some(view) = view {
+                (view.store)(&mut new);
+                kind.rules.complete(&mut new)?;
+            }
+            if let (Some(allocate), "") = (kind.allocate, part.name) {
+                allocate(&context, state, &mut new, Some(old), meta::uid(old))?;
+            }
+            kind.rules.update(part, &mut new, old)?;
+            meta::set(&mut new, "resourceVersion", meta::resource_version(old));
+            apply::keep_times(&mut new, old);
             Ok(settle(kind, new))
-        })
-        .await
+        };
+        self.read_modify_write(namespace, name, options.dry_run, modify)
+            .await
     }
 
     /// The one read-modify-write. `modify` gets the state and the object as it is, and says what
@@ -234,6 +372,7 @@ impl Resource<'_> {
         &self,
         namespace: &str,
         name: &str,
+        dry_run: bool,
         modify: impl Fn(&State, &Value) -> Result<Outcome, Error> + Send + 'static,
     ) -> Result<Arc<Object>, Error> {
         let kind = self.kind;
@@ -274,22 +413,43 @@ impl Resource<'_> {
                     *crate::lock(&keep) = Some(object.clone());
                     vec![]
                 }
-                Decision::Put(prepared) => vec![prepared.change(&key, state.next_revision())],
+                Decision::Put(prepared) => {
+                    let next = if dry_run {
+                        object.revision
+                    } else {
+                        state.next_revision()
+                    };
+                    vec![prepared.change(&key, Some(next))]
+                }
                 Decision::Delete => vec![Change::Delete { key: (*key).into() }],
             })
         });
-        let committed = self.tenant.log.commit(commit).await?;
-        match committed.events.first() {
-            Some(event) => changed(event),
+        match self.commit(commit, dry_run).await? {
+            Some(object) => Some(object),
             None => crate::lock(&kept).take(),
         }
         .ok_or_else(lost)
     }
 
+    /// Brings an object of the caller's version into the stored one.
+    fn store(&self, object: &mut Value) -> Result<(), Error> {
+        if let Some(view) = self.view {
+            (view.store)(object);
+            self.kind.rules.complete(object)?;
+        }
+        Ok(())
+    }
+
+    /// As errors name it.
+    pub(super) fn group_resource(&self) -> String {
+        let rules = self.rules();
+        resource_of(rules.resource, rules.group())
+    }
+
     /// Checks what the request says of itself against where it was made, and fills it in. The object
     /// has metadata afterwards.
     fn check_request(&self, namespace: &str, object: &mut Value) -> Result<(), Error> {
-        let rules = self.kind.rules;
+        let rules = self.rules();
         for (field, expected) in [("apiVersion", rules.api_version), ("kind", rules.kind)] {
             let given = object[field].as_str().unwrap_or_default();
             if !given.is_empty() && given != expected {
@@ -358,7 +518,7 @@ impl Preconditions {
 }
 
 /// Conflict, if the caller saw another version.
-fn check_resource_version(kind: &Kind, old: &Value, expected: &str) -> Result<(), Error> {
+fn check_resource_version(resource: &str, old: &Value, expected: &str) -> Result<(), Error> {
     if expected.is_empty() || expected == meta::resource_version(old) {
         return Ok(());
     }
@@ -367,7 +527,7 @@ fn check_resource_version(kind: &Kind, old: &Value, expected: &str) -> Result<()
             "metadata.resourceVersion: \"{expected}\" is not a resourceVersion: send back what a read gave, or leave it out"
         )));
     }
-    Err(Error::modified(kind.resource(), meta::name(old)))
+    Err(Error::modified(resource, meta::name(old)))
 }
 
 /// An object that is being deleted goes with its last finalizer.

@@ -17,11 +17,10 @@ use crate::registry::kind;
 /// The rows that are served, each with what of it is.
 static SERVED: LazyLock<Vec<Kind>> = LazyLock::new(|| {
     let rows = BUILT_IN.iter().filter_map(|row| {
-        let kind = kind::Kind::served(&row.group, &row.version, &row.plural)?;
+        let (kind, _) = kind::Kind::served(&row.group, &row.version, &row.plural)?;
         let has = |below: &&Subresource| match &*below.name {
-            "status" => kind.rules.has_status,
             "binding" => row.plural == "pods",
-            _ => false,
+            part => kind.rules.part(part).is_some(),
         };
         let below: Vec<_> = row.subresources.iter().filter(has).cloned().collect();
         Some(Kind {

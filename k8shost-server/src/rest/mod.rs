@@ -6,8 +6,10 @@ mod discovery;
 mod objects;
 mod query;
 mod route;
+mod shown;
 mod status;
 mod watch;
+mod writes;
 
 use std::{sync::Arc, time::Instant};
 

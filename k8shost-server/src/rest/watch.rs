@@ -1,46 +1,32 @@
 //! A watch as a stream of JSON lines.
 
-use std::{
-    convert::Infallible,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use futures::stream;
 use http::{HeaderValue, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::StreamBody;
-use k8shost_types::{
-    Error,
-    table::{self, Include, Printer},
-};
+use k8shost_types::{Error, table};
 use tokio::time::Instant;
 use tonic::body::Body;
 
 use super::{
     Inner,
     answer::{self, Form},
+    shown::Shown,
     status,
 };
 use crate::{
     metrics::Held,
     registry::{
-        json::{at_revision, parse},
+        json::at_revision,
         watch::{Version, Watch, WatchItem},
     },
 };
 
 /// How long a watch lasts that does not say: Kubernetes takes 30 minutes or more.
 const USUAL: Duration = Duration::from_secs(45 * 60);
-
-/// In which form events show their objects.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Shown {
-    pub(super) form: Form,
-    /// Of a table's rows.
-    pub(super) include: Include,
-}
 
 struct Stream {
     inner: Arc<Inner>,
@@ -118,24 +104,18 @@ impl Stream {
         }
     }
 
-    fn show(&mut self, event: &str, object: &[u8]) -> Result<Bytes, Error> {
-        let shown = match self.shown.form {
-            Form::Object => return Ok(line(event, object)),
-            Form::Metadata(version) => table::partial_metadata(&parse(object)?, version),
-            Form::Table(version) => {
-                let object = parse(object)?;
-                let kind = self.watch.kind();
-                let printer = Printer::of(kind.rules.group(), kind.resource());
-                let options = table::Options {
-                    version,
-                    include: self.shown.include,
-                    no_headers: std::mem::replace(&mut self.headed, true),
-                };
-                let metadata = &object["metadata"];
-                table::render(printer, metadata, [&object], &options, SystemTime::now())
-            }
+    fn show(&mut self, event: &str, object: &Bytes) -> Result<Bytes, Error> {
+        let Form::Table(version) = self.shown.form else {
+            return Ok(line(event, &self.shown.object(object)?));
         };
-        Ok(line(event, shown.to_string().as_bytes()))
+        let object = self.shown.tree(object)?;
+        let options = table::Options {
+            version,
+            include: self.shown.include,
+            no_headers: std::mem::replace(&mut self.headed, true),
+        };
+        let table = self.shown.table(&object["metadata"], [&object], &options);
+        Ok(line(event, table.to_string().as_bytes()))
     }
 }
 

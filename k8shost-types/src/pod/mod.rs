@@ -60,7 +60,7 @@ use crate::{
     field::{Path, quote},
     json::{self as tree, flag, get, int, list, text},
     meta, names,
-    strategy::{Fields, Strategy},
+    strategy::{Fields, Part, Strategy},
     time,
 };
 
@@ -96,6 +96,11 @@ pub const STRATEGY: Strategy = Strategy {
     ],
     fields,
     has_status: true,
+    parts: &[Part {
+        name: "ephemeralcontainers",
+        prepare: update::prepare_ephemeral_containers_update,
+        validate: update::validate_ephemeral_containers_update,
+    }],
     ..Strategy::BASE
 };
 

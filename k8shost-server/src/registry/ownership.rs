@@ -1,0 +1,131 @@
+//! Who owns which fields: metadata.managedFields on every kind of write, and server-side apply.
+
+use std::{sync::Arc, time::SystemTime};
+
+use k8shost_types::{
+    Error, Strategy,
+    apply::{self, Reset, Target, TypeShape, Writer},
+    schema,
+};
+use serde_json::Value;
+
+use super::kind::Kind;
+
+/// How a request writes.
+#[derive(Clone, Debug)]
+pub(crate) struct WriteOptions {
+    /// The manager that owns the fields that it sets.
+    pub(crate) manager: Arc<str>,
+    /// Whether nothing is stored.
+    pub(crate) dry_run: bool,
+}
+
+impl WriteOptions {
+    /// For writes of the server's own.
+    pub(crate) fn internal() -> Self {
+        Self {
+            manager: "k8shost".into(),
+            dry_run: false,
+        }
+    }
+}
+
+/// A write, as managedFields will tell of it.
+#[derive(Clone)]
+pub(crate) struct Ownership {
+    kind: &'static Kind,
+    /// The kind in the version that is written.
+    rules: &'static Strategy,
+    subresource: &'static str,
+    manager: Arc<str>,
+    now: SystemTime,
+}
+
+impl Ownership {
+    /// A write of an object, or of a subresource, now.
+    pub(crate) fn new(
+        kind: &'static Kind,
+        rules: &'static Strategy,
+        subresource: &'static str,
+        options: &WriteOptions,
+    ) -> Self {
+        Self {
+            kind,
+            rules,
+            subresource,
+            manager: options.manager.clone(),
+            now: SystemTime::now(),
+        }
+    }
+
+    /// Sets managedFields after a write that is no apply, of a complete object. Kinds without a schema,
+    /// the server's own, have none.
+    pub(crate) fn update(&self, old: Option<&Value>, new: &mut Value) {
+        let Some(shape) = shape(self.rules) else {
+            return;
+        };
+        let convert = |object: &Value, version: &str| self.convert(object, version);
+        apply::update(&self.target(shape, &convert), &self.writer(), old, new);
+    }
+
+    /// The object with a configuration applied to it; a new one, where there is none.
+    ///
+    /// # Errors
+    /// Conflict, if others own what it would change; BadRequest.
+    pub(crate) fn apply(
+        &self,
+        live: Option<&Value>,
+        config: &Value,
+        force: bool,
+    ) -> Result<Value, Error> {
+        let Some(shape) = shape(self.rules) else {
+            return Err(Error::bad_request("objects of this kind are not applied"));
+        };
+        let convert = |object: &Value, version: &str| self.convert(object, version);
+        let target = self.target(shape, &convert);
+        Ok(apply::apply(&target, &self.writer(), live, config, force)?)
+    }
+
+    fn target<'t>(
+        &'t self,
+        shape: TypeShape<'static>,
+        convert: apply::Convert<'t, TypeShape<'static>>,
+    ) -> Target<'t, TypeShape<'static>> {
+        let rules = self.rules;
+        Target {
+            api_version: rules.api_version,
+            kind: rules.kind,
+            subresource: self.subresource,
+            shape,
+            reset: Reset::of(rules.group(), rules.resource, self.subresource),
+            convert,
+        }
+    }
+
+    fn writer(&self) -> Writer<'_> {
+        Writer {
+            manager: &self.manager,
+            now: self.now,
+        }
+    }
+
+    /// The object in another version of its kind.
+    fn convert(&self, object: &Value, version: &str) -> Option<(Value, TypeShape<'static>)> {
+        let given = object["apiVersion"].as_str()?;
+        let mut object = object.clone();
+        if let Some(view) = self.kind.view(given) {
+            (view.store)(&mut object);
+        }
+        if version == self.kind.rules.api_version {
+            return Some((object, shape(self.kind.rules)?));
+        }
+        let view = self.kind.view(version)?;
+        (view.show)(&mut object);
+        Some((object, shape(view.rules)?))
+    }
+}
+
+fn shape(rules: &Strategy) -> Option<TypeShape<'static>> {
+    let schema = schema::builtin().of(rules.group(), rules.version(), rules.kind)?;
+    Some(schema.into())
+}

@@ -1,0 +1,161 @@
+//! Objects in the form that a caller asked for.
+
+use std::{sync::Arc, time::SystemTime};
+
+use bytes::Bytes;
+use k8shost_store::log::Object;
+use k8shost_types::{
+    Error, Strategy, apply,
+    table::{self, Include, Printer},
+};
+use serde_json::{Value, json};
+
+use super::answer::{self, Form};
+use crate::registry::{
+    json::{self as stored, parse},
+    kind::{Kind, View},
+    list::Page,
+};
+
+/// In which form objects are shown.
+#[derive(Clone, Copy)]
+pub(super) struct Shown {
+    pub(super) form: Form,
+    /// Of a table's rows.
+    pub(super) include: Include,
+    /// What is stored.
+    pub(super) kind: &'static Kind,
+    /// In which version, if that is not the stored one.
+    pub(super) view: Option<&'static View>,
+}
+
+impl Shown {
+    /// The rules of the version that is shown.
+    pub(super) fn rules(&self) -> &'static Strategy {
+        self.view.map_or(self.kind.rules, |view| view.rules)
+    }
+
+    /// A stored object as a tree, with all that callers see.
+    pub(super) fn tree(&self, object: &[u8]) -> Result<Value, Error> {
+        let mut tree = parse(object)?;
+        if let Some(view) = self.view {
+            (view.show)(&mut tree);
+        }
+        apply::expand_fields(&mut tree);
+        Ok(tree)
+    }
+
+    /// A stored object.
+    pub(super) fn object(&self, object: &Bytes) -> Result<Bytes, Error> {
+        Ok(match (self.form, self.view) {
+            (Form::Object, None) => stored::shown(object),
+            (Form::Object, Some(_)) => answer::bytes(&self.tree(object)?),
+            (Form::Metadata(version), _) => {
+                answer::bytes(&table::partial_metadata(&self.tree(object)?, version))
+            }
+            (Form::Table(version), _) => {
+                let object = self.tree(object)?;
+                let options = table::Options {
+                    version,
+                    include: self.include,
+                    no_headers: false,
+                };
+                answer::bytes(&self.table(&object["metadata"], [&object], &options))
+            }
+        })
+    }
+
+    /// The Table of objects.
+    pub(super) fn table<'o>(
+        &self,
+        metadata: &Value,
+        objects: impl IntoIterator<Item = &'o Value>,
+        options: &table::Options,
+    ) -> Value {
+        let printer = Printer::of(self.rules().group(), self.kind.resource());
+        table::render(printer, metadata, objects, options, SystemTime::now())
+    }
+
+    /// A list.
+    pub(super) fn list(&self, page: &Page) -> Result<Bytes, Error> {
+        let metadata = metadata(page);
+        Ok(match (self.form, self.view) {
+            (Form::Object, None) => self.whole(&metadata, &page.items),
+            (Form::Object, Some(_)) => {
+                let mut items = self.trees(&page.items)?;
+                for item in items.iter_mut().filter_map(Value::as_object_mut) {
+                    item.remove("kind");
+                    item.remove("apiVersion");
+                }
+                let rules = self.rules();
+                answer::bytes(&json!({
+                    "kind": format!("{}List", rules.kind),
+                    "apiVersion": rules.api_version,
+                    "metadata": metadata,
+                    "items": items,
+                }))
+            }
+            (Form::Metadata(version), _) => {
+                let objects = self.trees(&page.items)?;
+                answer::bytes(&table::partial_metadata_list(&metadata, &objects, version))
+            }
+            (Form::Table(version), _) => {
+                let options = table::Options {
+                    version,
+                    include: self.include,
+                    no_headers: false,
+                };
+                answer::bytes(&self.table(&metadata, &self.trees(&page.items)?, &options))
+            }
+        })
+    }
+
+    fn trees(&self, items: &[Arc<Object>]) -> Result<Vec<Value>, Error> {
+        items
+            .iter()
+            .map(|object| self.tree(&object.value))
+            .collect()
+    }
+
+    /// A list, made of the objects as they are stored.
+    fn whole(&self, metadata: &Value, items: &[Arc<Object>]) -> Bytes {
+        let rules = self.kind.rules;
+        let (kind, version) = (rules.kind, rules.api_version);
+        let type_of = format!("{{\"kind\":\"{kind}\",\"apiVersion\":\"{version}\",");
+        let mut body = Vec::with_capacity(items.iter().map(|object| 2 * object.value.len()).sum());
+        body.extend_from_slice(
+            format!(
+                "{{\"kind\":\"{kind}List\",\"apiVersion\":\"{version}\",\"metadata\":{metadata},\"items\":["
+            )
+            .as_bytes(),
+        );
+        for (at, object) in items.iter().enumerate() {
+            if at > 0 {
+                body.push(b',');
+            }
+            // The items of a list go without their type.
+            let typed = object.value.starts_with(type_of.as_bytes());
+            let skip = if typed { type_of.len() } else { 0 };
+            if typed {
+                body.push(b'{');
+            }
+            if !stored::show(&object.value, skip, &mut body) {
+                body.extend_from_slice(&object.value[skip..]);
+            }
+        }
+        body.extend_from_slice(b"]}");
+        body.into()
+    }
+}
+
+/// The metadata of a list.
+fn metadata(page: &Page) -> Value {
+    let mut metadata = json!({"resourceVersion": page.revision.to_string()});
+    if !page.continue_token.is_empty() {
+        metadata["continue"] = json!(page.continue_token);
+    }
+    if let Some(remaining) = page.remaining {
+        metadata["remainingItemCount"] = json!(remaining);
+    }
+    metadata
+}
