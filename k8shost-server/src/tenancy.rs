@@ -248,7 +248,7 @@ impl Tenancy {
         self.system()
             .await?
             .resource(&ORGANIZATIONS)
-            .get("", name)
+            .get("", name, "")
             .await
     }
 
@@ -258,7 +258,7 @@ impl Tenancy {
         self.system()
             .await?
             .resource(&PROJECTS)
-            .get(org, name)
+            .get(org, name, "")
             .await
     }
 
@@ -298,7 +298,7 @@ impl Tenancy {
             ));
         }
         let system = self.system().await?;
-        let organization = system.resource(&ORGANIZATIONS).get("", name).await?;
+        let organization = system.resource(&ORGANIZATIONS).get("", name, "").await?;
         let (key, projects) = (ORGANIZATIONS.key("", name), PROJECTS.prefix(name));
         let owned = name.to_owned();
         let commit = move |state: &State| {
@@ -331,7 +331,7 @@ impl Tenancy {
             ));
         }
         let system = self.system().await?;
-        let project = system.resource(&PROJECTS).get(org, name).await?;
+        let project = system.resource(&PROJECTS).get(org, name, "").await?;
         system
             .resource(&PROJECTS)
             .delete(org, name, DeleteOptions::default())
@@ -355,7 +355,7 @@ impl Tenancy {
             false,
             |_, old| {
                 Ok(if project_is_held(old) {
-                    Outcome::Delete
+                    Outcome::Delete(None)
                 } else {
                     Outcome::Keep
                 })

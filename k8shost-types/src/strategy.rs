@@ -41,6 +41,9 @@ pub struct Strategy {
     pub namespaced: bool,
     /// The form of its names.
     pub name_rule: NameRule,
+    /// What Go writes of an object in which nothing is set, besides empty structs: nulls of fields that it
+    /// does not leave out. A create owns no field that is as it is here.
+    pub empty: fn() -> Value,
     /// Puts Kubernetes' defaults where a field is not set; doing it twice changes nothing more.
     pub default: fn(&mut Value),
     /// What admission adds to a new object, or refuses.
@@ -84,6 +87,7 @@ impl Strategy {
         resource: "",
         namespaced: true,
         name_rule: names::subdomain_rule,
+        empty: || Value::Object(json::Object::new()),
         default: |_| {},
         admit_create: |_| Ok(()),
         admit_update: |_, _| Ok(()),

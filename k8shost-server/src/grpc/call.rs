@@ -62,7 +62,7 @@ impl Call {
             Verb::Get => {
                 let request: GetRequest = message(&body)?;
                 let name = required(kind, &request.name)?;
-                let object = resource.get(&scope(request.namespace), name).await?;
+                let object = resource.get(&scope(request.namespace), name, "").await?;
                 return self.encode(&tenant, kind, &object).map(Encoded::object);
             }
             Verb::List => return self.list(&tenant, kind, message(&body)?).await,
@@ -132,16 +132,18 @@ impl Call {
                     },
                 };
                 let name = required(kind, &request.name)?;
-                let json = resource
+                let last = resource
                     .delete(&scope(request.namespace), name, options)
                     .await?;
                 if std::ptr::eq(kind, &raw const NAMESPACES) {
                     self.face.0.tenancy.activate(&tenant);
                 }
                 let tenant = tenant_name(&tenant)?;
-                return Ok(Encoded::object(
-                    self.face.0.encodings.make(tenant, kind, &json)?,
-                ));
+                return Ok(Encoded::object(self.face.0.encodings.make(
+                    tenant,
+                    kind,
+                    &last.value,
+                )?));
             }
             verb => {
                 return Err(Error::new(

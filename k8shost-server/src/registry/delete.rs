@@ -5,18 +5,17 @@
 //! `metadata.deletionTimestamp`.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use bytes::Bytes;
+use k8shost_store::log::Object;
 use k8shost_types::{Error, meta, time};
 use serde_json::{Value, json};
 
 use super::{
     Resource,
-    json::Template,
-    kind::Kind,
+    kind::{Kind, NAMESPACES},
     write::{Outcome, Preconditions},
 };
 
@@ -52,41 +51,33 @@ pub(crate) struct DeleteOptions {
 }
 
 impl Resource<'_> {
-    /// Deletes an object, or marks it for deletion. The answer is the object's JSON: as it is now, or
+    /// Deletes an object, or marks it for deletion. The answer is the object as it is now, or
     /// as it was when it went.
     pub(crate) async fn delete(
         &self,
         namespace: &str,
         name: &str,
         options: DeleteOptions,
-    ) -> Result<Bytes, Error> {
+    ) -> Result<Arc<Object>, Error> {
         let kind = self.kind;
-        // A pod that goes at once is answered with the marks that it would have had.
-        let last: Arc<Mutex<Option<Bytes>>> = Arc::default();
-        let marked = last.clone();
         let now = SystemTime::now();
-        let object = self
-            .read_modify_write(namespace, name, options.dry_run, move |_, old| {
-                options.preconditions.check(kind, old)?;
-                let mut new = old.clone();
-                (kind.begin_delete)(&mut new)?;
-                let held = propagate(&mut new, options.propagation);
-                if !mark(kind, &mut new, options.grace_period_seconds, now) && !held {
-                    return Ok(Outcome::Keep);
-                }
-                Ok(if is_done(kind, &new) {
-                    let revision = meta::resource_version(old).parse().ok();
-                    let answer =
-                        (kind.grace)(old, Some(0)).map(|_| Template::new(&new).at(revision));
-                    *crate::lock(&marked) = answer;
-                    Outcome::Delete
-                } else {
-                    Outcome::Put(new)
-                })
+        self.read_modify_write(namespace, name, options.dry_run, move |_, old| {
+            options.preconditions.check(kind, old)?;
+            let mut new = old.clone();
+            (kind.begin_delete)(&mut new)?;
+            let propagation = options.propagation.or(kind.propagation);
+            let held = propagate(&mut new, propagation);
+            if !mark(kind, &mut new, options.grace_period_seconds, now) && !held {
+                return Ok(Outcome::Keep);
+            }
+            Ok(if is_done(kind, &new) {
+                // A pod that goes at once is answered with the marks that it would have had.
+                Outcome::Delete((kind.grace)(old, Some(0)).map(|_| new))
+            } else {
+                Outcome::Put(new)
             })
-            .await?;
-        let last = crate::lock(&last).take();
-        Ok(last.unwrap_or_else(|| object.value.clone()))
+        })
+        .await
     }
 }
 
@@ -148,6 +139,10 @@ pub(crate) fn mark(
     }
     let grace = (kind.grace)(object, requested).unwrap_or(0);
     set_deletion(object, now + seconds(grace), grace);
+    if std::ptr::eq(kind, &raw const NAMESPACES) {
+        // What holds a namespace is what is in it.
+        meta::remove(object, "deletionGracePeriodSeconds");
+    }
     if let Some(generation) = object["metadata"]["generation"].as_i64()
         && generation > 0
     {

@@ -10,7 +10,11 @@ use k8shost_types::{
 };
 use serde_json::Value;
 
-use super::{Context, delete, network};
+use super::{
+    Context,
+    delete::{self, Propagation},
+    network,
+};
 
 /// A kind in another group or version than the one that is stored: the same objects.
 pub(crate) struct View {
@@ -39,6 +43,8 @@ pub(crate) struct Kind {
     /// How long a delete of the object takes when the caller asked for so many seconds. `None`: it
     /// goes at once, as it is.
     pub(crate) grace: fn(&Value, Option<i64>) -> Option<i64>,
+    /// What becomes of an object's dependents if a delete does not say.
+    pub(crate) propagation: Option<Propagation>,
     /// What a delete refuses, or changes in an object that then stays until something finishes it.
     pub(crate) begin_delete: fn(&mut Value) -> Result<(), Error>,
     /// What keeps a deleted object besides metadata.finalizers.
@@ -62,6 +68,7 @@ impl Kind {
             claims: |_| Vec::new(),
             allocate: None,
             grace: |_, _| None,
+            propagation: None,
             begin_delete: |_| Ok(()),
             is_held: |_| false,
             views: &[],
@@ -177,6 +184,9 @@ static AUTOSCALERS: Kind = Kind {
 /// Rows with something of their own.
 static OWN: [&Kind; 6] = [&PODS, &SERVICES, &NODES, &NAMESPACES, &EVENTS, &AUTOSCALERS];
 
+/// Kinds whose objects' dependents stay if a delete does not say: as it was before there was a collector.
+const ORPHANING: [(&str, &str); 2] = [("v1", "replicationcontrollers"), ("batch/v1", "jobs")];
+
 /// Every kind that is served.
 pub(crate) static KINDS: LazyLock<Vec<&'static Kind>> = LazyLock::new(|| {
     let is_view = |rules: &Strategy| {
@@ -194,6 +204,9 @@ pub(crate) static KINDS: LazyLock<Vec<&'static Kind>> = LazyLock::new(|| {
         own.copied().unwrap_or_else(|| {
             Box::leak(Box::new(Kind {
                 parent: rules.namespaced.then_some(&NAMESPACES),
+                propagation: ORPHANING
+                    .contains(&(rules.api_version, rules.resource))
+                    .then_some(Propagation::Orphan),
                 ..Kind::plain(rules)
             }))
         })

@@ -195,7 +195,12 @@ fn which_revision(options: &ListOptions) -> Result<At, Error> {
             field: "resourceVersionMatch".to_owned(),
             message: format!("Forbidden: {message}"),
         };
-        Err(Error::invalid("ListOptions", "", vec![field]))
+        Err(Error::invalid_in(
+            "meta.k8s.io",
+            "ListOptions",
+            "",
+            vec![field],
+        ))
     };
     let version = options.resource_version.as_str();
     let rule = options.resource_version_match.as_str();
@@ -216,7 +221,12 @@ fn which_revision(options: &ListOptions) -> Result<At, Error> {
                     "Unsupported value: \"{rule}\": supported values: \"Exact\", \"NotOlderThan\", \"\""
                 ),
             };
-            return Err(Error::invalid("ListOptions", "", vec![field]));
+            return Err(Error::invalid_in(
+                "meta.k8s.io",
+                "ListOptions",
+                "",
+                vec![field],
+            ));
         }
     }
     if version.is_empty() {

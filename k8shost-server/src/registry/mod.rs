@@ -85,9 +85,24 @@ pub(crate) struct Resource<'a> {
 }
 
 impl Resource<'_> {
-    /// One object. NotFound if there is none of that name.
-    pub(crate) async fn get(&self, namespace: &str, name: &str) -> Result<Arc<Object>, Error> {
-        let state = self.tenant.log.read().await?;
+    /// One object, at least as new as a resourceVersion if there is one: 0 is any.
+    ///
+    /// # Errors
+    /// NotFound, if there is none of that name; ResourceVersionTooLarge.
+    pub(crate) async fn get(
+        &self,
+        namespace: &str,
+        name: &str,
+        resource_version: &str,
+    ) -> Result<Arc<Object>, Error> {
+        let log = &self.tenant.log;
+        let state = match resource_version {
+            "" => log.read().await?,
+            version => match list::parse_revision(version)? {
+                0 => log.cached()?,
+                revision => log.at_least(revision).await?,
+            },
+        };
         state
             .get(&self.kind.key(namespace, name))
             .cloned()

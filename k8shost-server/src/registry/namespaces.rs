@@ -128,7 +128,7 @@ impl Tenant {
             }
             let old = parse(&object.value)?;
             Ok(match settle(&NAMESPACES, value) {
-                Outcome::Delete => vec![Change::Delete {
+                Outcome::Delete(_) => vec![Change::Delete {
                     key: key.as_str().into(),
                 }],
                 Outcome::Put(value) if value != old => {

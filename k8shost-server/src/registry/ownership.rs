@@ -65,7 +65,9 @@ impl Ownership {
             return;
         };
         let convert = |object: &Value, version: &str| self.convert(object, version);
-        apply::update(&self.target(shape, &convert), &self.writer(), old, new);
+        let empty = (self.rules.empty)();
+        let target = self.target(shape, &empty, &convert);
+        apply::update(&target, &self.writer(), old, new);
     }
 
     /// The object with a configuration applied to it; a new one, where there is none.
@@ -82,13 +84,15 @@ impl Ownership {
             return Err(Error::bad_request("objects of this kind are not applied"));
         };
         let convert = |object: &Value, version: &str| self.convert(object, version);
-        let target = self.target(shape, &convert);
+        let empty = (self.rules.empty)();
+        let target = self.target(shape, &empty, &convert);
         Ok(apply::apply(&target, &self.writer(), live, config, force)?)
     }
 
     fn target<'t>(
         &'t self,
         shape: TypeShape<'static>,
+        empty: &'t Value,
         convert: apply::Convert<'t, TypeShape<'static>>,
     ) -> Target<'t, TypeShape<'static>> {
         let rules = self.rules;
@@ -97,6 +101,7 @@ impl Ownership {
             kind: rules.kind,
             subresource: self.subresource,
             shape,
+            empty,
             reset: Reset::of(rules.group(), rules.resource, self.subresource),
             convert,
         }

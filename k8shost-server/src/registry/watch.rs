@@ -144,7 +144,12 @@ fn check_match(options: &WatchOptions) -> Result<(), Error> {
         field: "resourceVersionMatch".to_owned(),
         message: message.to_owned(),
     };
-    Err(Error::invalid("ListOptions", "", vec![field]))
+    Err(Error::invalid_in(
+        "meta.k8s.io",
+        "ListOptions",
+        "",
+        vec![field],
+    ))
 }
 
 impl Watch {

@@ -44,6 +44,17 @@ impl Prepared {
             attributes: self.attributes.clone(),
         }
     }
+
+    /// The object at a revision, for a caller to see.
+    fn object(&self, key: &str, revision: Revision) -> Arc<Object> {
+        let value = self.template.at(Some(revision));
+        Arc::new(Object::new(
+            key.into(),
+            revision,
+            value,
+            self.attributes.clone(),
+        ))
+    }
 }
 
 /// An object that was created.
@@ -68,8 +79,8 @@ pub(crate) enum Outcome {
     Keep,
     /// This is the object now.
     Put(Value),
-    /// The object goes.
-    Delete,
+    /// The object goes; the answer is this, or the object as it was.
+    Delete(Option<Value>),
 }
 
 /// The same, serialized.
@@ -77,7 +88,7 @@ pub(crate) enum Outcome {
 enum Decision {
     Keep,
     Put(Prepared),
-    Delete,
+    Delete(Option<Prepared>),
 }
 
 /// What must be true of the object that a write is for.
@@ -169,7 +180,7 @@ impl Resource<'_> {
     async fn create_owned(
         &self,
         namespace: &str,
-        mut object: Value,
+        object: Value,
         options: &WriteOptions,
     ) -> Result<Created, Error> {
         if !meta::resource_version(&object).is_empty() {
@@ -177,7 +188,6 @@ impl Resource<'_> {
                 "resourceVersion should not be set on objects to be created",
             ));
         }
-        self.store(&mut object)?;
         let generated = meta::name(&object).is_empty()
             && !object["metadata"]["generateName"]
                 .as_str()
@@ -208,7 +218,7 @@ impl Resource<'_> {
         mut object: Value,
         options: &WriteOptions,
     ) -> Result<Created, Error> {
-        let kind = self.kind;
+        let (kind, rules) = (self.kind, self.rules());
         // Kubernetes judges the namespace before the object; the commit judges it again.
         if let Ok(state) = self.tenant.log.cached() {
             admit_to_namespace(&state, kind, namespace, meta::name(&object))?;
@@ -221,7 +231,8 @@ impl Resource<'_> {
         let key = kind.key(namespace, &name);
         let (prepared, tree) = match kind.allocate {
             None => {
-                kind.rules.create(&mut object, &uid, now, &suffix)?;
+                rules.create(&mut object, &uid, now, &suffix)?;
+                self.store(&mut object)?;
                 (Ok(Prepared::new(kind, &object)), Some(object))
             }
             Some(allocate) => (Err((allocate, object)), None),
@@ -307,7 +318,7 @@ impl Resource<'_> {
     ) -> Result<Arc<Object>, Error> {
         let kind = self.kind;
         let (rules, view) = (self.rules(), self.view);
-        let part = kind.rules.part(subresource).ok_or_else(|| {
+        let part = rules.part(subresource).ok_or_else(|| {
             let message = format!("{kind:?} has no subresource {subresource}");
             Error::new(Reason::Internal, message)
         })?;
@@ -333,7 +344,8 @@ impl Resource<'_> {
                 return Err(Error::invalid_in(group, rules.kind, name, vec![field]));
             }
             let uid = meta::uid(&new);
-            if !uid.is_empty() && uid != meta::uid(old) {
+            let replaces = matches!(update, Update::Replace(_));
+            if replaces && !uid.is_empty() && uid != meta::uid(old) {
                 return Err(Error::conflict(
                     &resource,
                     meta::name(old),
@@ -347,14 +359,14 @@ impl Resource<'_> {
             if !matches!(update, Update::Apply { .. }) {
                 ownership.update(Some(&shown), &mut new);
             }
+            if let (Some(allocate), "") = (kind.allocate, part.name) {
+                allocate(&context, state, &mut new, Some(old), meta::uid(old))?;
+            }
+            rules.update(part, &mut new, &shown)?;
             if let Some(view) = view {
                 (view.store)(&mut new);
                 kind.rules.complete(&mut new)?;
             }
-            if let (Some(allocate), "") = (kind.allocate, part.name) {
-                allocate(&context, state, &mut new, Some(old), meta::uid(old))?;
-            }
-            kind.rules.update(part, &mut new, old)?;
             meta::set(&mut new, "resourceVersion", meta::resource_version(old));
             apply::keep_times(&mut new, old);
             Ok(settle(kind, new))
@@ -382,7 +394,9 @@ impl Resource<'_> {
             let old = parse(&object.value)?;
             Ok(match modify(state, &old)? {
                 Outcome::Keep => Decision::Keep,
-                Outcome::Delete => Decision::Delete,
+                Outcome::Delete(last) => {
+                    Decision::Delete(last.map(|last| Prepared::new(kind, &last)))
+                }
                 Outcome::Put(mut new) => {
                     meta::set(&mut new, "resourceVersion", meta::resource_version(&old));
                     if new == old {
@@ -400,8 +414,9 @@ impl Resource<'_> {
         {
             early = Some((object.revision, decide(&state, object)));
         }
-        let kept: Arc<Mutex<Option<Arc<Object>>>> = Arc::default();
-        let keep = kept.clone();
+        // What is answered, where that is not what the commit tells.
+        let told: Arc<Mutex<Option<Arc<Object>>>> = Arc::default();
+        let tell = told.clone();
         let commit: CommitFn = Box::new(move |state| {
             let object = state.get(&key).ok_or_else(|| missing.clone())?;
             let decision = match &early {
@@ -410,7 +425,7 @@ impl Resource<'_> {
             };
             Ok(match decision {
                 Decision::Keep => {
-                    *crate::lock(&keep) = Some(object.clone());
+                    *crate::lock(&tell) = Some(object.clone());
                     vec![]
                 }
                 Decision::Put(prepared) => {
@@ -421,14 +436,15 @@ impl Resource<'_> {
                     };
                     vec![prepared.change(&key, Some(next))]
                 }
-                Decision::Delete => vec![Change::Delete { key: (*key).into() }],
+                Decision::Delete(last) => {
+                    *crate::lock(&tell) = last.map(|last| last.object(&key, object.revision));
+                    vec![Change::Delete { key: (*key).into() }]
+                }
             })
         });
-        match self.commit(commit, dry_run).await? {
-            Some(object) => Some(object),
-            None => crate::lock(&kept).take(),
-        }
-        .ok_or_else(lost)
+        let committed = self.commit(commit, dry_run).await?;
+        let told = crate::lock(&told).take();
+        told.or(committed).ok_or_else(lost)
     }
 
     /// Brings an object of the caller's version into the stored one.
@@ -533,7 +549,7 @@ fn check_resource_version(resource: &str, old: &Value, expected: &str) -> Result
 /// An object that is being deleted goes with its last finalizer.
 pub(crate) fn settle(kind: &Kind, new: Value) -> Outcome {
     if is_done(kind, &new) {
-        Outcome::Delete
+        Outcome::Delete(Some(new))
     } else {
         Outcome::Put(new)
     }

@@ -3,15 +3,22 @@
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use k8shost_types::{
-    Error, Reason, Strategy,
+    Error, FieldError, Reason, Strategy,
     decode::{self, FieldValidation, Format},
+    field::Path,
     schema::{self, Type},
     table::Include,
 };
 use serde_json::Value;
 use tonic::body::Body;
 
-use super::{Face, answer, query::Query, route::Target, shown::Shown, watch};
+use super::{
+    Face, answer,
+    query::{Query, invalid},
+    route::Target,
+    shown::Shown,
+    watch,
+};
 use crate::registry::{
     Resource, Tenant,
     kind::{Kind, NAMESPACES, PODS},
@@ -58,7 +65,10 @@ impl Face {
             .part(&call.target.subresource)
             .map(|part| part.name);
         match (head.method, part) {
-            (Method::GET | Method::HEAD, Some("")) if query.flag("watch") => call.watch().await,
+            (Method::GET | Method::HEAD, Some("")) if query.flag("watch") || call.target.watch => {
+                call.watch().await
+            }
+            _ if call.target.watch => Err(not_allowed()),
             (Method::GET | Method::HEAD, Some("")) if !one => call.list().await,
             (Method::GET | Method::HEAD, Some(part)) if one && part != "finalize" => {
                 call.get().await
@@ -68,7 +78,9 @@ impl Face {
             (Method::PATCH, Some(part)) if one && part != "finalize" => {
                 call.patch(part, answer::read(body).await?).await
             }
-            (Method::DELETE, Some("")) => call.delete(answer::read(body).await?).await,
+            (Method::DELETE, Some("")) if one || call.kind().resource() != "namespaces" => {
+                call.delete(answer::read(body).await?).await
+            }
             (Method::POST, None)
                 if one
                     && call.target.subresource == "binding"
@@ -111,7 +123,10 @@ impl Call<'_> {
         let Target {
             namespace, name, ..
         } = &self.target;
-        let object = self.resource().get(namespace, name).await?;
+        let object = self
+            .resource()
+            .get(namespace, name, self.query.text("resourceVersion"))
+            .await?;
         self.answer(StatusCode::OK, &object.value)
     }
 
@@ -133,6 +148,19 @@ impl Call<'_> {
     async fn watch(&self) -> Result<Response<Body>, Error> {
         let timeout = self.query.timeout()?;
         let mut options = self.query.watch(&self.target.namespace);
+        if options.send_initial_events && options.resource_version_match.is_empty() {
+            let detail = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+            let field = FieldError::forbidden(&Path::new("resourceVersionMatch"), detail);
+            return Err(invalid("ListOptions", field));
+        }
+        let version = &options.resource_version;
+        if !version.is_empty() && version.parse::<u64>().is_err() {
+            // In Kubernetes no error of the API.
+            let message = format!(
+                "resourceVersion: Invalid value: {version:?}: strconv.ParseUint: parsing {version:?}: invalid syntax"
+            );
+            return Err(Error::new(Reason::Internal, message));
+        }
         if !self.target.name.is_empty() {
             options.selectors = self.query.list(&self.target.namespace)?.selectors;
             options.selectors.fields = format!("metadata.name={}", self.target.name);

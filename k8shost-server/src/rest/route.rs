@@ -43,6 +43,8 @@ pub(crate) struct Target {
     pub(crate) name: String,
     /// Empty: the object itself.
     pub(crate) subresource: String,
+    /// Whether the path itself asks for a watch, as paths did before there was a parameter for it.
+    pub(crate) watch: bool,
 }
 
 impl Route {
@@ -94,6 +96,10 @@ fn place(words: &[&str]) -> Place {
 }
 
 fn target(group: &str, version: &str, words: &[&str]) -> Target {
+    let (watch, words) = match words {
+        ["watch", rest @ ..] if !rest.is_empty() => (true, rest),
+        words => (false, words),
+    };
     // A namespace has parts of its own; anything else behind it is what is in it.
     let (namespace, words) = match words {
         ["namespaces", _, "status" | "finalize", ..] => ("", words),
@@ -108,6 +114,7 @@ fn target(group: &str, version: &str, words: &[&str]) -> Target {
         resource: word(0),
         name: word(1),
         subresource: words.get(2..).unwrap_or_default().join("/"),
+        watch,
     }
 }
 

@@ -76,7 +76,19 @@ pub(crate) fn status(error: &Error) -> Value {
         "reason": reason.as_str(),
         "code": code(error.reason).as_u16(),
     });
-    if !details.is_empty() {
+    // As Kubernetes tells of what no rule of its own has refused.
+    if reason == Reason::Internal && !error.message.starts_with("Internal error occurred") {
+        if let Some(status) = status.as_object_mut() {
+            status.remove("reason");
+        }
+    }
+    let with_details = [
+        Reason::Invalid,
+        Reason::MethodNotAllowed,
+        Reason::NotAcceptable,
+        Reason::UnsupportedMediaType,
+    ];
+    if !details.is_empty() || with_details.contains(&reason) {
         status["details"] = Value::Object(details);
     }
     status

@@ -34,7 +34,9 @@ const STRATEGIC_PATCH: &str = "application/strategic-merge-patch+json";
 const APPLY_PATCH: &str = "application/apply-patch+yaml";
 
 /// Resources of which a delete answers with the object; of others, with a Status.
-const RETURNED: [&str; 8] = [
+const RETURNED: [&str; 11] = [
+    "csidrivers",
+    "csinodes",
     "namespaces",
     "persistentvolumeclaims",
     "persistentvolumes",
@@ -43,6 +45,7 @@ const RETURNED: [&str; 8] = [
     "resourcequotas",
     "serviceaccounts",
     "services",
+    "storageclasses",
 ];
 
 /// Objects that one page of a deletion of many takes.
@@ -84,6 +87,13 @@ impl Call<'_> {
         }
         let options = self.options("CreateOptions")?;
         let (object, warnings) = self.object(&body, "CreateOptions")?;
+        if !meta::resource_version(&object).is_empty() {
+            // In Kubernetes no error of the API.
+            return Err(Error::new(
+                Reason::Internal,
+                "resourceVersion should not be set on objects to be created",
+            ));
+        }
         let created = self
             .resource()
             .create(&self.target.namespace, object, &options)
@@ -229,10 +239,10 @@ impl Call<'_> {
         }
         let last = self.resource().delete(namespace, name, options).await?;
         self.moved();
-        let tree = parse(&last)?;
+        let tree = parse(&last.value)?;
         let gone = meta::deletion_timestamp(&tree).is_empty();
         if !gone || RETURNED.contains(&self.kind().resource()) {
-            return self.answer(StatusCode::OK, &last);
+            return self.answer(StatusCode::OK, &last.value);
         }
         let mut details = json!({
             "name": name, "kind": self.kind().resource(), "uid": meta::uid(&tree),
@@ -265,7 +275,7 @@ impl Call<'_> {
                     .delete(namespace, name, options.clone())
                     .await
                 {
-                    Ok(last) => deleted.push(self.shown.tree(&last)?),
+                    Ok(_) => deleted.push(self.shown.tree(&object.value)?),
                     // Somebody else was faster.
                     Err(error) if error.reason == Reason::NotFound => {}
                     Err(error) => return Err(error),
@@ -278,6 +288,10 @@ impl Call<'_> {
         };
         self.moved();
         let rules = self.rules();
+        for item in deleted.iter_mut().filter_map(Value::as_object_mut) {
+            item.remove("kind");
+            item.remove("apiVersion");
+        }
         let body = json!({
             "kind": format!("{}List", rules.kind),
             "apiVersion": rules.api_version,

@@ -60,6 +60,8 @@ pub struct Target<'t, S> {
     pub subresource: &'t str,
     /// The object's schema.
     pub shape: S,
+    /// An object in which nothing is set: a create owns no field that is as it is here.
+    pub empty: &'t Value,
     /// What writes here do not own.
     pub reset: Reset,
     /// Brings an object, which may be in any version of its kind, into a version: that of another manager's

@@ -48,7 +48,6 @@ pub fn update<'s, S: Shape<'s>>(
     old: Option<&Value>,
     new: &mut Value,
 ) {
-    let nothing = nothing();
     let sent = get_mut(new, "metadata").and_then(|metadata| remove(metadata, "managedFields"));
     let stored = || old.map(Managed::of).unwrap_or_default();
     let before = old.and_then(|old| get(meta::metadata(old), "managedFields"));
@@ -67,7 +66,7 @@ pub fn update<'s, S: Shape<'s>>(
         return;
     }
     let now = time::format(writer.now);
-    let old = old.unwrap_or(&nothing);
+    let old = old.unwrap_or(target.empty);
     own_changes(target, &mut managed, writer.name(), &now, old, new);
     cap(&mut managed, |entry| renew(target, old, entry));
     let entries = managed.to_stored();

@@ -18,6 +18,7 @@ use crate::{
 pub static EVENT: Strategy = Strategy {
     kind: "Event",
     resource: "events",
+    empty: || json!({"eventTime": null, "firstTimestamp": null, "lastTimestamp": null}),
     default,
     validate_create: |event| {
         let mut errors = Errors::new();
@@ -41,6 +42,7 @@ pub static EVENTS_EVENT: Strategy = Strategy {
     kind: "Event",
     api_version: "events.k8s.io/v1",
     resource: "events",
+    empty: || json!({"eventTime": null, "deprecatedFirstTimestamp": null, "deprecatedLastTimestamp": null}),
     default: |event| {
         to_core(event);
         default(event);

@@ -215,6 +215,15 @@ impl<'de> DeserializeSeed<'de> for Reader<'_, '_> {
     }
 }
 
+/// Whether it is a list or a map of nothing.
+fn is_empty(schema: Type<'_>, value: &Value) -> bool {
+    match (schema.kind(), value) {
+        (Kind::Array, Value::Array(items)) => items.is_empty(),
+        (Kind::Map, Value::Object(entries)) => entries.is_empty(),
+        _ => false,
+    }
+}
+
 /// What becomes of a field of an object.
 enum Field<'s> {
     Typed(Type<'s>),
@@ -368,6 +377,16 @@ impl<'de> Visitor<'de> for Reader<'_, '_> {
                     continue;
                 }
                 value = scalar::zero(typed);
+            }
+            // As Go leaves out what is empty, where it may be left out.
+            if let (Some(typed), Some(owner)) = (typed, schema)
+                && !is_map
+                && !typed.is_custom()
+                && is_empty(typed, &value)
+                && !owner.required().any(|required| required == name)
+            {
+                fields.remove(&name);
+                continue;
             }
             fields.insert(name, value);
         }

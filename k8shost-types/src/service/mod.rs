@@ -179,7 +179,7 @@ fn drop_type_dependent(new: &mut Value, old: &Value) {
             tree::remove(new, "clusterIP");
             tree::remove(new, "clusterIPs");
         }
-        for field in ["ipFamilies", "ipFamilyPolicy"] {
+        for field in ["ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"] {
             if same(new, field) {
                 tree::remove(new, field);
             }

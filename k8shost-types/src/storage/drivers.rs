@@ -67,6 +67,7 @@ pub static CSI_DRIVER: Strategy = Strategy {
 pub static CSI_NODE: Strategy = Strategy {
     kind: "CSINode",
     resource: "csinodes",
+    empty: || json!({"spec": {"drivers": null}}),
     default: |node| {
         if let Some(spec) = tree::ensure_object(node, "spec") {
             for driver in list_mut(spec, "drivers") {

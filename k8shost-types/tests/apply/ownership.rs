@@ -339,6 +339,7 @@ fn managers_of_different_versions() {
             kind: "HorizontalPodAutoscaler",
             subresource: "",
             shape: shape(short).expect("a built-in kind"),
+            empty: &Value::Null,
             reset: Reset::of("autoscaling", "horizontalpodautoscalers", ""),
             convert: &convert,
         };

@@ -53,6 +53,7 @@ impl Live {
             kind: self.kind,
             subresource,
             shape: shape.expect("a built-in kind").into(),
+            empty: &Value::Null,
             reset: Reset::of(self.group, self.resource, subresource),
             convert: &|_, _| None,
         };

@@ -269,6 +269,7 @@ fn target(subresource: &str) -> Target<'_, Toy> {
         kind: "Toy",
         subresource,
         shape: &ROOT,
+        empty: &Value::Null,
         reset: Reset::NONE,
         convert: &|_, _| None,
     }
