@@ -26,6 +26,7 @@ pub mod namespace;
 mod net;
 pub mod networking;
 pub mod node;
+pub mod openapi;
 pub mod patch;
 pub mod pod;
 pub mod policy;

@@ -10,13 +10,13 @@ fn container() -> Type<'static> {
 
 #[test]
 fn all_of_kubernetes_1_35_is_there() {
-    assert_eq!(builtin().all().count(), 564);
+    assert_eq!(builtin().all().count(), 570);
     let fields: usize = builtin()
         .all()
         .map(|(_, schema)| schema.fields().count())
         .sum();
-    assert_eq!(fields, 2381);
-    assert_eq!(builtin().kinds().count(), 254);
+    assert_eq!(fields, 2411);
+    assert_eq!(builtin().kinds().count(), 257);
     for (name, schema) in builtin().all() {
         assert_eq!(schema.name(), Some(name));
         for required in schema.required() {
