@@ -11,7 +11,7 @@ use k8shost_store::{
     log::{Config, Engine, Found},
     tikv::TikvKv,
 };
-use k8shost_types::tenant::TenantName;
+use k8shost_types::{addresses::ServiceNetwork, tenant::TenantName};
 
 use crate::{
     config::{StoreArgs, StoreKind},
@@ -90,7 +90,7 @@ fn with_engine<T>(
     let handle = runtime.handle().clone();
     runtime.block_on(async {
         let kv = open(store).await?;
-        let schema = Arc::new(ServerSchema::default());
+        let schema = Arc::new(ServerSchema::new(&ServiceNetwork::default()));
         let env = Arc::new(SystemEnv::new(handle));
         let engine = Engine::new(kv, env, schema.clone(), Config::default());
         work(&engine, &schema).await

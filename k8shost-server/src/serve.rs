@@ -118,7 +118,7 @@ impl Server {
         mut metrics: Metrics,
     ) -> anyhow::Result<Self> {
         let (trigger, stopping) = shutdown::channel();
-        let schema = Arc::new(ServerSchema::default());
+        let schema = Arc::new(ServerSchema::new(&config.network));
         let usual = log::Config::default();
         let log_config = log::Config {
             retention: config.retention,

@@ -4,9 +4,13 @@
 use std::sync::{Arc, OnceLock};
 
 use futures::future::BoxFuture;
-use k8shost_store::log::{Attributes, Change, Engine, Object, Revision, Schema, State, TenantId};
+use k8shost_store::log::{
+    Attributes, Change, Engine, Object, Revision, Schema, State, Template, TenantId,
+};
 use k8shost_types::{
-    Error, FieldError, Reason, Strategy, meta, names,
+    Error, FieldError, Reason, Strategy,
+    addresses::ServiceNetwork,
+    meta, names,
     strategy::Fields,
     tenant::{DEFAULT_ORG, DEFAULT_PROJECT, OrgName, TenantName},
 };
@@ -22,6 +26,7 @@ use crate::{
         list::{ListOptions, Page, Selectors},
         namespaces,
         ownership::WriteOptions,
+        template,
         write::Outcome,
     },
 };
@@ -100,13 +105,21 @@ fn project_is_held(project: &Value) -> bool {
 }
 
 /// What the engine asks of the layer above it.
-#[derive(Default)]
 pub(crate) struct ServerSchema {
     /// Set once there is an engine.
     engine: OnceLock<Engine>,
+    template: Template,
 }
 
 impl ServerSchema {
+    /// The schema of projects whose Services have this network.
+    pub(crate) fn new(network: &ServiceNetwork) -> Self {
+        Self {
+            engine: OnceLock::new(),
+            template: template::template(network),
+        }
+    }
+
     /// The engine that this is the schema of, through which it sees the system tenant.
     pub(crate) fn serve(&self, engine: Engine) {
         let _ = self.engine.set(engine);
@@ -137,6 +150,13 @@ impl Schema for ServerSchema {
 
     fn born(&self, _tenant: &TenantId, _uid: &str, first: Revision) -> Vec<Change> {
         namespaces::initial(first)
+    }
+
+    fn template(&self, tenant: &TenantId) -> Template {
+        if tenant.is_system() {
+            return Template::default();
+        }
+        self.template.clone()
     }
 }
 

@@ -43,7 +43,7 @@ pub use keys::{Key, Revision, TenantId};
 #[cfg(feature = "simulation")]
 pub use mutation::Mutation;
 pub use pairs::Pairs;
-pub use state::{Attributes, Change, Event, Object, Previous, State};
+pub use state::{Attributes, Change, Event, Object, Previous, State, Template};
 pub use stats::{Figure, Lag, Observer, Stats};
 pub use watch::{Delivery, Watcher};
 
@@ -65,6 +65,11 @@ pub trait Schema: Send + Sync + 'static {
 
     /// What a new project has. The changes follow the birth's; the first of them gets revision `first`.
     fn born(&self, tenant: &TenantId, uid: &str, first: Revision) -> Vec<Change>;
+
+    /// What a project has from its birth without its being stored: always the same of a tenant.
+    fn template(&self, _tenant: &TenantId) -> Template {
+        Template::default()
+    }
 }
 
 /// How the engine behaves; [`Config::default`] is what a server uses.

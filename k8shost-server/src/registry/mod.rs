@@ -11,6 +11,7 @@ pub(crate) mod network;
 pub(crate) mod nodes;
 pub(crate) mod ownership;
 pub(crate) mod pods;
+pub(crate) mod template;
 pub(crate) mod watch;
 pub(crate) mod write;
 

@@ -11,11 +11,11 @@ use super::{
     delete::{is_done, mark},
     json::parse,
     kind::{KINDS, Kind, NAMESPACES, NODES, PODS},
-    write::{Outcome, Prepared, settle},
+    write::{Outcome, Prepared, deletion, settle},
 };
 
 /// What a project has from its birth.
-const INITIAL: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
+pub(super) const INITIAL: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
 
 /// The finalizer in a namespace's spec that stands for "not empty yet".
 const FINALIZER: &str = "kubernetes";
@@ -95,12 +95,10 @@ impl Tenant {
                 if !mark(kind, &mut value, orphaned.then_some(0), now) {
                     continue;
                 }
+                let revision = state.next_revision() + changes.len() as u64;
                 if is_done(kind, &value) {
-                    changes.push(Change::Delete {
-                        key: key.as_str().into(),
-                    });
+                    changes.append(&mut deletion(state, key, revision));
                 } else {
-                    let revision = state.next_revision() + changes.len() as u64;
                     changes.push(Prepared::new(kind, &value).change(key, Some(revision)));
                 }
             }
@@ -128,9 +126,7 @@ impl Tenant {
             }
             let old = parse(&object.value)?;
             Ok(match settle(&NAMESPACES, value) {
-                Outcome::Delete(_) => vec![Change::Delete {
-                    key: key.as_str().into(),
-                }],
+                Outcome::Delete(_) => deletion(state, &key, state.next_revision()),
                 Outcome::Put(value) if value != old => {
                     vec![
                         Prepared::new(&NAMESPACES, &value)

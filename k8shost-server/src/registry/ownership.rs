@@ -49,12 +49,23 @@ impl Ownership {
         subresource: &'static str,
         options: &WriteOptions,
     ) -> Self {
+        Self::at(kind, rules, subresource, options, SystemTime::now())
+    }
+
+    /// The same at some time.
+    pub(crate) fn at(
+        kind: &'static Kind,
+        rules: &'static Strategy,
+        subresource: &'static str,
+        options: &WriteOptions,
+        now: SystemTime,
+    ) -> Self {
         Self {
             kind,
             rules,
             subresource,
             manager: options.manager.clone(),
-            now: SystemTime::now(),
+            now,
         }
     }
 

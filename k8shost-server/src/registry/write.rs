@@ -6,14 +6,18 @@ use std::{
     time::SystemTime,
 };
 
-use k8shost_store::log::{Attributes, Change, CommitFn, Event, Object, Previous, Revision, State};
-use k8shost_types::{Error, FieldError, Reason, Strategy, apply, field::Path, meta};
+use k8shost_store::log::{
+    Attributes, Change, CommitFn, Event, Object, Previous, Revision, State, Template,
+};
+use k8shost_types::{
+    Error, FieldError, Reason, Strategy, apply, core_v1::admission, field::Path, meta,
+};
 use serde_json::{Value, json};
 
 use super::{
     Resource, admit_to_namespace, attributes,
     delete::is_done,
-    json::{Template, parse},
+    json::{self, parse},
     kind::{Kind, resource_of},
     ownership::{Ownership, WriteOptions},
 };
@@ -24,14 +28,14 @@ const GENERATE_TRIES: usize = 8;
 /// An object that only waits for its revision.
 #[derive(Clone)]
 pub(crate) struct Prepared {
-    template: Template,
+    template: json::Template,
     attributes: Attributes,
 }
 
 impl Prepared {
     pub(crate) fn new(kind: &Kind, object: &Value) -> Self {
         Self {
-            template: Template::new(object),
+            template: json::Template::new(object),
             attributes: attributes(kind, object),
         }
     }
@@ -231,7 +235,10 @@ impl Resource<'_> {
         let key = kind.key(namespace, &name);
         let (prepared, tree) = match kind.allocate {
             None => {
+                let ranges = self.limit_ranges(namespace).await?;
+                admission::set_defaults(&mut object, &ranges);
                 rules.create(&mut object, &uid, now, &suffix)?;
+                admission::check(&object, kind.resource(), &ranges)?;
                 self.store(&mut object)?;
                 (Ok(Prepared::new(kind, &object)), Some(object))
             }
@@ -259,6 +266,21 @@ impl Resource<'_> {
         });
         let object = self.commit(commit, dry_run).await?.ok_or_else(lost)?;
         Ok(Created { object, tree })
+    }
+
+    /// The LimitRanges that a new object has to be within. As in Kubernetes, one that comes or changes at the same
+    /// moment may not count.
+    async fn limit_ranges(&self, namespace: &str) -> Result<Vec<Value>, Error> {
+        if !admission::limited(self.kind.rules.kind) {
+            return Ok(Vec::new());
+        }
+        let log = &self.tenant.log;
+        let state = match log.cached() {
+            Ok(state) => state,
+            Err(_) => log.read().await?,
+        };
+        let ranges = state.range(&format!("limitranges/{namespace}/"));
+        ranges.map(|range| parse(&range.value)).collect()
     }
 
     /// Commits at most one change, or acts as if; the object as it is then, or as it was when it went.
@@ -438,7 +460,7 @@ impl Resource<'_> {
                 }
                 Decision::Delete(last) => {
                     *crate::lock(&tell) = last.map(|last| last.object(&key, object.revision));
-                    vec![Change::Delete { key: (*key).into() }]
+                    deletion(state, &key, state.next_revision())
                 }
             })
         });
@@ -544,6 +566,19 @@ fn check_resource_version(resource: &str, old: &Value, expected: &str) -> Result
         )));
     }
     Err(Error::modified(resource, meta::name(old)))
+}
+
+/// The changes that take an object away, of which the first has this revision.
+pub(crate) fn deletion(state: &State, key: &str, first: Revision) -> Vec<Change> {
+    let mut changes = vec![Change::Delete { key: key.into() }];
+    if state.needs_mark(key) {
+        changes.push(Change::Put {
+            key: Template::mark(key).as_str().into(),
+            value: json::Template::new(&json!({})).at(Some(first + 1)),
+            attributes: Attributes::default(),
+        });
+    }
+    changes
 }
 
 /// An object that is being deleted goes with its last finalizer.

@@ -18,12 +18,12 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
 /// An answer in JSON.
 pub(crate) fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
-    make(status, JSON, body.into())
+    typed(status, JSON, body.into())
 }
 
 /// An answer in words.
 pub(crate) fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
-    make(status, TEXT, body.into())
+    typed(status, TEXT, body.into())
 }
 
 /// What Kubernetes answers for a path or a resource that is not there.
@@ -31,7 +31,8 @@ pub(crate) fn no_such_page() -> Response<Body> {
     text(StatusCode::NOT_FOUND, "404 page not found\n")
 }
 
-fn make(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Response<Body> {
+/// An answer of some other type.
+pub(crate) fn typed(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Response<Body> {
     stream(status, content_type, Full::new(body))
 }
 

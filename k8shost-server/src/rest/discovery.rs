@@ -31,6 +31,11 @@ static SERVED: LazyLock<Vec<Kind>> = LazyLock::new(|| {
     rows.collect()
 });
 
+/// The rows that are served.
+pub(super) fn served() -> impl Iterator<Item = &'static Kind> {
+    SERVED.iter()
+}
+
 /// `/api` or `/apis`: the document that the caller accepts.
 pub(super) fn root(headers: &HeaderMap, root: Root, server: &str) -> Response<Body> {
     let accept = headers.get_all(header::ACCEPT).iter();

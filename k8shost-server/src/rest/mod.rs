@@ -4,6 +4,7 @@
 mod answer;
 mod discovery;
 mod objects;
+mod openapi;
 mod query;
 mod route;
 mod shown;
@@ -109,6 +110,24 @@ impl Face {
             place if is_read => {
                 // What there is, is told of a tenant that there is.
                 self.tenant(route.tenant.as_ref()).await?;
+                if let Place::Other(words) = &place
+                    && let Some((first, words)) = words.split_first()
+                    && first == "openapi"
+                {
+                    let root = route.tenant.map_or(String::new(), |(org, project)| {
+                        format!("/orgs/{org}/projects/{project}")
+                    });
+                    let headers = request.headers();
+                    return match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+                        ["v2"] => openapi::everything(headers).await,
+                        ["v3"] => openapi::index(&root, headers).await,
+                        ["v3", ref name @ ..] => {
+                            let hash = query.text("hash");
+                            openapi::document(&root, &name.join("/"), hash, headers).await
+                        }
+                        _ => Ok(answer::no_such_page()),
+                    };
+                }
                 Ok(self.page(&place, request.headers()))
             }
             _ => Ok(answer::no_such_page()),

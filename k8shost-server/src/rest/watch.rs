@@ -92,7 +92,8 @@ impl Stream {
                 revision,
                 initial_end,
             } => {
-                let object = self.watch.bookmark(*revision, *initial_end);
+                let mut object = self.watch.bookmark(*revision, *initial_end);
+                object["apiVersion"] = self.shown.rules().api_version.into();
                 return Ok(line("BOOKMARK", object.to_string().as_bytes()));
             }
         };

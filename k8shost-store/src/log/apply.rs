@@ -158,7 +158,7 @@ impl Step {
     fn reset(&mut self, life: Life) {
         self.state.revision += 1;
         let revision = self.state.revision;
-        for (key, _) in self.state.reset(life) {
+        for key in self.state.reset(life) {
             self.touched.push(Touched {
                 key,
                 revision,
@@ -233,6 +233,7 @@ fn record_of(kind: Kind, object: &Object, previous: Option<&Object>) -> Record {
 mod tests {
     use bytes::Bytes;
 
+    use super::super::state::Template;
     use super::*;
 
     fn put(key: &str) -> Change {
@@ -251,6 +252,74 @@ mod tests {
         batch.records = records;
         let decoded = Batch::decode(batch.first, &batch.encode()).unwrap();
         (step, decoded)
+    }
+
+    fn template(names: &[&str]) -> Template {
+        Template::new(names.iter().map(|name| {
+            let value = Bytes::from(format!("{{\"name\":\"{name}\"}}"));
+            ((*name).into(), value, Attributes::default())
+        }))
+    }
+
+    #[test]
+    fn what_of_a_template_is_touched_is_told_by_the_log_and_by_projections() {
+        let born = |names: &[&str]| {
+            let empty = State::empty(0, 0, Life::None).with(template(names));
+            own(&empty, |s| vec![s.birth("u1")]).0.state
+        };
+        let state = born(&["a/x", "a/y", "a/z"]);
+        let names = |state: &State| -> Vec<String> {
+            state
+                .range("a/")
+                .map(|object| object.key.to_string())
+                .collect()
+        };
+        assert_eq!(names(&state), ["a/x", "a/y", "a/z"]);
+        assert_eq!((state.digest(), state.stored().count()), (0, 0));
+        assert!(state.needs_mark("a/x") && !state.needs_mark("a/w"));
+        let (step, batch) = own(&state, |s| {
+            vec![
+                s.change(Change::Delete { key: "a/x".into() }),
+                s.change(put(&Template::mark("a/x"))),
+                s.change(put("a/y")),
+            ]
+        });
+        assert_eq!(names(&step.state), ["a/y", "a/z"]);
+        assert!(!step.state.needs_mark("a/x"));
+        assert_eq!(step.events.len(), 3);
+        assert!(matches!(&step.events[0].previous, Previous::Object(old) if old.revision == 1));
+
+        // Servers whose template is another one agree about what was touched.
+        for others in [&["a/x", "a/y", "a/z"][..], &["a/z", "a/q"], &[]] {
+            let mut replayed = Step::from(born(others));
+            replayed.batch(&batch).unwrap();
+            assert_eq!(replayed.state.digest(), step.state.digest(), "{others:?}");
+            assert!(!names(&replayed.state).contains(&"a/x".to_owned()));
+            // A load sees what is stored, in the order of the keys.
+            let life = Life::Project("u1".into());
+            let mut loaded = State::empty(4, 1, life).with(template(others));
+            for object in step.state.stored() {
+                loaded.put(object.clone());
+            }
+            assert_eq!(loaded.digest(), step.state.digest(), "{others:?}");
+            assert_eq!(names(&loaded), names(&replayed.state), "{others:?}");
+        }
+
+        // What was deleted may come back, and go again.
+        let (back, _) = own(&step.state, |s| vec![s.change(put("a/x"))]);
+        assert_eq!(names(&back.state), ["a/x", "a/y", "a/z"]);
+        let (gone, _) = own(&back.state, |s| {
+            vec![s.change(Change::Delete { key: "a/x".into() })]
+        });
+        assert_eq!(gone.state.digest(), step.state.digest());
+
+        // The end takes what is stored, and a new life begins with the template.
+        let (closed, _) = own(&step.state, |s| vec![s.close()]);
+        assert!(closed.state.is_empty());
+        let gone: Vec<&str> = closed.touched.iter().map(|touched| &*touched.key).collect();
+        assert_eq!(gone, ["DELETED/a/x", "a/y"]);
+        let (again, _) = own(&closed.state, |s| vec![s.birth("u2")]);
+        assert_eq!(names(&again.state), ["a/x", "a/y", "a/z"]);
     }
 
     #[test]

@@ -77,12 +77,12 @@ impl Engine {
         let tenant = Tenant::new(id.clone(), 0, self.shared().clone());
         let (held, _) = tenant.assemble(tenant.read_all().await?)?;
         let state = &held.state;
-        let objects = state.range("").map(|object| object.value.len() as u64);
+        let objects = || state.stored().map(|object| object.value.len() as u64);
         Ok(Checked {
             id: id.clone(),
             revision: state.revision(),
-            objects: state.len(),
-            object_bytes: objects.sum(),
+            objects: objects().count(),
+            object_bytes: objects().sum(),
             batches: held.applied.len(),
             log_bytes: held.log_bytes,
             pending: held.dirty.len(),

@@ -114,7 +114,8 @@ impl Tenant {
             let began = self.shared.env.now();
             let floor = self.read_floor().await?;
             let from = floor.floor.revision;
-            let empty = State::empty(from - 1, floor.floor.since, life_of(self, &floor.floor));
+            let empty = State::empty(from - 1, floor.floor.since, life_of(self, &floor.floor))
+                .with(self.shared.schema.template(&self.id));
             let (projections, log) = if self.shared.mutated(Mutation::LogThenScan) {
                 let log = self.read_log(from).await?;
                 (self.scan(empty).await?, log)

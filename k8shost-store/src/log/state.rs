@@ -176,6 +176,48 @@ impl Event {
     }
 }
 
+/// Objects that every project has from its birth without their being stored: a process holds them once. One that
+/// is written is stored from then on; of one that is deleted a mark is stored, at [`Template::mark`].
+///
+/// Another version of a template, in another process or later, changes what of it nobody has touched, and no
+/// digest.
+#[derive(Clone, Default)]
+pub struct Template {
+    objects: OrdMap<Key, Arc<Object>>,
+    claims: OrdMap<Arc<str>, Key>,
+}
+
+impl Template {
+    /// The revision of its objects: a project's first one, at which it is born.
+    pub const REVISION: Revision = 1;
+
+    /// The template of these objects: their keys, and JSON that says their revision.
+    pub fn new(objects: impl IntoIterator<Item = (Key, Bytes, Attributes)>) -> Self {
+        let mut template = Self::default();
+        for (key, value, attributes) in objects {
+            for claim in &attributes.claims {
+                template.claims.insert((**claim).into(), key.clone());
+            }
+            let object = Object::new(key.clone(), Self::REVISION, value, attributes);
+            template.objects.insert(key, Arc::new(object));
+        }
+        template
+    }
+
+    /// The key of the mark of an object that was deleted.
+    pub fn mark(key: &str) -> String {
+        format!("{MARK}{key}")
+    }
+
+    fn has(&self, object: &Object) -> bool {
+        let own = self.objects.get(&object.key);
+        own.is_some_and(|own| std::ptr::eq(&raw const **own, object))
+    }
+}
+
+/// Keys of marks begin so: before all others, so that marks are loaded first.
+const MARK: &str = "DELETED/";
+
 /// Whose life it is that a state belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Life {
@@ -198,6 +240,7 @@ pub struct State {
     objects: OrdMap<Key, Arc<Object>>,
     claims: OrdMap<Arc<str>, Key>,
     released: Vector<Arc<str>>,
+    template: Template,
 }
 
 impl State {
@@ -211,6 +254,22 @@ impl State {
             objects: OrdMap::new(),
             claims: OrdMap::new(),
             released: Vector::new(),
+            template: Template::default(),
+        }
+    }
+
+    /// The same state of a tenant with a template, nothing of which is changed yet.
+    pub(crate) fn with(mut self, template: Template) -> Self {
+        self.template = template;
+        self.fill();
+        self
+    }
+
+    /// Puts the template's objects in place, if a project lives here.
+    fn fill(&mut self) {
+        if matches!(self.life, Life::Project(_)) {
+            self.objects = self.template.objects.clone();
+            self.claims = self.template.claims.clone();
         }
     }
 
@@ -281,6 +340,18 @@ impl State {
             .map(|(_, object)| object)
     }
 
+    /// Whether a delete of this key has to leave a mark: it is of the template, and has none yet.
+    pub fn needs_mark(&self, key: &str) -> bool {
+        self.template.objects.contains_key(key)
+            && !self.objects.contains_key(Template::mark(key).as_str())
+    }
+
+    /// All objects that are stored.
+    pub(crate) fn stored(&self) -> impl Iterator<Item = &Arc<Object>> {
+        let all = self.objects.values();
+        all.filter(|object| !self.template.has(object))
+    }
+
     /// How many objects there are.
     pub fn len(&self) -> usize {
         self.objects.len()
@@ -320,6 +391,15 @@ impl State {
 
     /// Puts a version in place, and gives the one before.
     pub(crate) fn put(&mut self, object: Arc<Object>) -> Option<Arc<Object>> {
+        if let Some(marked) = object.key.strip_prefix(MARK)
+            && self
+                .objects
+                .get(marked)
+                .is_some_and(|own| self.template.has(own))
+        {
+            // It was deleted, which a load sees by the mark alone.
+            self.delete(marked);
+        }
         let new = format::digest(&object.key, object.revision);
         self.digest = self.digest.wrapping_add(new);
         let previous = self.objects.insert(object.key.clone(), object.clone());
@@ -356,17 +436,23 @@ impl State {
         }
     }
 
-    /// Empties the state, as a birth and a close do, and gives what was in it.
-    pub(crate) fn reset(&mut self, life: Life) -> OrdMap<Key, Arc<Object>> {
+    /// Empties the state but for the template, as a birth and a close do, and gives the keys of what was stored in it.
+    pub(crate) fn reset(&mut self, life: Life) -> Vec<Key> {
         self.since = self.revision;
         self.life = life;
         self.digest = 0;
         self.claims.clear();
         self.released.clear();
-        std::mem::take(&mut self.objects)
+        let before = self.stored().map(|object| object.key.clone()).collect();
+        self.objects = OrdMap::new();
+        self.fill();
+        before
     }
 
     fn forget(&mut self, object: &Object) {
+        if self.template.has(object) {
+            return;
+        }
         let old = format::digest(&object.key, object.revision);
         self.digest = self.digest.wrapping_sub(old);
     }

@@ -138,6 +138,10 @@ fn select_own_pods(object: &mut Value) {
 
 fn validate_create(object: &Value) -> Errors {
     let mut errors = rules::metadata(object, true, names::subdomain_rule);
+    if part(meta::metadata(object), "labels") == template_labels(object) {
+        // What is wrong with the template's labels is told of them.
+        errors.retain(|error| error.field != "metadata.labels");
+    }
     validate_own_labels(object, &mut errors);
     validate(object, &mut errors);
     let spec = spec(object);

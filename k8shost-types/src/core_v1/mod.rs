@@ -2,6 +2,7 @@
 //! of their own beside this one.
 
 mod account;
+pub mod admission;
 mod claim;
 mod config;
 mod controller;

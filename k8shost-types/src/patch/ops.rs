@@ -70,6 +70,15 @@ pub(super) fn apply(object: &mut Value, ops: &[PatchOperation]) -> Result<(), Er
         if copied > LONGEST || work == 0 {
             return Err(too_large(format_args!("limit is {LONGEST}")));
         }
+        // As the patches of Go have it, what is not there is null.
+        if let PatchOperation::Test(test) = op
+            && test.value.is_null()
+            && let Some(parent) = test.path.parent()
+            && object.pointer(parent.as_str()).is_some()
+            && object.pointer(test.path.as_str()).is_none()
+        {
+            continue;
+        }
         json_patch::patch(object, std::slice::from_ref(op))
             .map_err(|error| unprocessable().with_cause(error))?;
     }

@@ -151,7 +151,7 @@ fn directives_say_what_goes_and_stays() {
             "Pod",
             json!({"metadata": {"labels": {"a": "1"}}}),
             json!({"metadata": {"labels": {"$patch": "delete"}}}),
-            json!({"metadata": {"labels": {}}}),
+            json!({"metadata": {}}),
         ),
         (
             "policy",
@@ -415,4 +415,24 @@ fn a_patch_cannot_blow_an_object_up() {
         .unwrap_err();
         assert_eq!(error.reason, reason);
     }
+}
+
+#[test]
+fn what_is_not_there_passes_for_null() {
+    let schema = schema("", "ConfigMap");
+    let current = json!({"metadata": {"name": "a"}});
+    let test = |path: &str| {
+        let body = json!([{"op": "test", "path": path, "value": null}]).to_string();
+        let validation = FieldValidation::Ignore;
+        patch(
+            PatchKind::Json,
+            schema,
+            &current,
+            body.as_bytes(),
+            validation,
+        )
+        .is_ok()
+    };
+    assert!(test("/metadata/finalizers") && test("/data"));
+    assert!(!test("/metadata/name") && !test("/data/k"));
 }

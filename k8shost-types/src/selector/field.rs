@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::error::Error;
+use crate::{error::Error, field::quote};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Term {
@@ -55,6 +55,14 @@ impl FieldSelector {
                 term.field = "spec.nodeName".into();
             }
             if !fields.contains(&term.field.as_ref()) {
+                if fields.iter().all(|field| field.starts_with("metadata.")) {
+                    let known: Vec<String> = fields.iter().map(|field| quote(field)).collect();
+                    return Err(Error::bad_request(format!(
+                        "{} is not a known field selector: only {}",
+                        quote(&term.field),
+                        known.join(", ")
+                    )));
+                }
                 return Err(Error::bad_request(format!(
                     "field label not supported: {}",
                     term.field

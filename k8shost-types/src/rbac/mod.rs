@@ -1,5 +1,7 @@
 //! Kinds of rbac.authorization.k8s.io/v1: roles, and who has them.
 
+mod bootstrap;
+
 use serde_json::Value;
 
 use crate::{
@@ -10,6 +12,8 @@ use crate::{
     rules::{self, Errors, Raw, faults, fill, is_set, part, validate_label_selector},
     strategy::Strategy,
 };
+
+pub use bootstrap::bootstrap;
 
 /// The row of Role in the table of kinds.
 pub static ROLE: Strategy = Strategy {
