@@ -29,6 +29,7 @@ pub mod node;
 pub mod patch;
 pub mod pod;
 pub mod policy;
+pub mod protobuf;
 pub mod quantity;
 pub mod rbac;
 pub mod resource;
