@@ -7,6 +7,7 @@
 
 mod decode;
 mod encode;
+mod item;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -287,7 +288,7 @@ impl<'a> Kind<'a> {
     /// # Errors
     /// The object is not what the kind is.
     pub fn message(&self, object: &Value) -> Result<Vec<u8>, Error> {
-        self.bare(object)
+        self.bare(object, 0)
     }
 
     /// As [`Kind::message`], of an object's JSON.
@@ -295,16 +296,19 @@ impl<'a> Kind<'a> {
     /// # Errors
     /// The object is not what the kind is, or not JSON.
     pub fn message_of_json(&self, object: &[u8]) -> Result<Vec<u8>, Error> {
-        self.bare(&mut serde_json::Deserializer::from_slice(object))
+        // The message is the shorter of the two.
+        let mut json = serde_json::Deserializer::from_slice(object);
+        self.bare(&mut json, object.len())
     }
 
     fn bare<'de, D: Deserializer<'de, Error = serde_json::Error>>(
         &self,
         object: D,
+        room: usize,
     ) -> Result<Vec<u8>, Error> {
-        let mut encoder = Encoder::default();
+        let mut encoder = Encoder::new(Vec::with_capacity(room));
         encoder.object(self.message, None, object).map_err(misfit)?;
-        Ok(encoder.into_bytes())
+        Ok(encoder.out)
     }
 
     /// Puts a message into its envelope.
@@ -396,13 +400,13 @@ impl<'a> List<'a> {
 
     /// Adds an object that [`Kind::message`] has written.
     pub fn push_message(&mut self, message: &[u8]) {
-        wire::put_field(self.encoder.out(), 2, message);
+        wire::put_field(&mut self.encoder.out, 2, message);
     }
 
     /// The list: two pieces, which follow each other. The first, of some bytes, is not put before the second, which
     /// may be large.
     pub fn finish(self) -> [Vec<u8>; 2] {
-        let mut body = self.encoder.into_bytes();
+        let mut body = self.encoder.out;
         let head = self.kind.head(body.len(), 0);
         body.extend_from_slice(FOOT);
         [head, body]

@@ -27,8 +27,10 @@ pub(super) struct Message {
     pub(super) name: &'static str,
     /// In the order of their numbers, in which they are written.
     pub(super) fields: Vec<Field>,
-    /// All names in JSON, sorted, and where their fields are.
+    /// All names in JSON, and where their fields are.
     names: Vec<(&'static str, Slot)>,
+    /// The names by their hash: their places, counted from 1, each at its hash or behind it, and as many zeros at least.
+    hashed: Vec<u16>,
     /// The message when nothing is set: on the wire, in JSON, and how many values that JSON has.
     pub(super) zero: Vec<u8>,
     pub(super) object: Map<String, Value>,
@@ -194,16 +196,42 @@ impl Message {
                 }
             }
         }
-        self.names.sort_unstable();
+        self.hashed = vec![0; (2 * self.names.len() + 1).next_power_of_two()];
+        for (place, (name, _)) in (1..).zip(&self.names) {
+            let mut at = self.home(name);
+            while self.hashed[at] != 0 {
+                at = (at + 1) & (self.hashed.len() - 1);
+            }
+            self.hashed[at] = place;
+        }
+    }
+
+    /// Where a name is looked for first: by its length and its first and last eight bytes, or four, or all three.
+    fn home(&self, name: &str) -> usize {
+        let bytes = name.as_bytes();
+        let word = if let (Some(&first), Some(&last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+            u64::from_le_bytes(first) ^ u64::from_le_bytes(last).rotate_left(32)
+        } else if let (Some(&first), Some(&last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+            u64::from(u32::from_le_bytes(first)) << 32 | u64::from(u32::from_le_bytes(last))
+        } else {
+            let bytes = bytes.iter().map(|&byte| u64::from(byte));
+            bytes.fold(0, |word, byte| word << 8 | byte)
+        };
+        let mixed = (word ^ wire::length(bytes.len())).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (mixed >> 40) as usize & (self.hashed.len() - 1)
     }
 
     /// The field of a name in JSON.
     pub(super) fn slot(&self, name: &str) -> Option<Slot> {
-        let at = self
-            .names
-            .binary_search_by(|&(field, _)| field.cmp(name))
-            .ok()?;
-        Some(self.names[at].1)
+        let mut at = self.home(name);
+        loop {
+            let place = usize::from(self.hashed[at]).checked_sub(1)?;
+            let (field, slot) = self.names[place];
+            if field == name {
+                return Some(slot);
+            }
+            at = (at + 1) & (self.hashed.len() - 1);
+        }
     }
 
     /// The field of a slot.

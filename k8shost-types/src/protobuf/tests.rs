@@ -387,9 +387,11 @@ fn an_event_is_a_frame_of_a_message_without_an_envelope() {
     let status = json!({"apiVersion": "v1", "kind": "Status", "metadata": {}, "status": "Failure", "code": 410});
     let frame = encode_watch_event("ERROR", &status).unwrap();
     let object = encode(&status).unwrap();
-    let message = [field(1, b"ERROR"), field(2, &field(1, &object))].concat();
-    let length = u32::try_from(message.len()).unwrap().to_be_bytes();
-    assert_eq!(frame, [&length[..], &message].concat());
+    assert_eq!(frame, watch_event("ERROR", &object));
+    let hex: String = frame.iter().map(|byte| format!("{byte:02x}")).collect();
+    let written = "0000003b0a054552524f5212320a306b3873000a0c0a027631120653746174757312180a060a0012001a00\
+        12074661696c7572651a002200309a031a002200";
+    assert_eq!(hex, written);
     assert_eq!(decode(&object, None).unwrap(), status);
 }
 
