@@ -82,6 +82,28 @@ fn the_stored_kinds_and_their_subresources_are_served() {
 }
 
 #[test]
+fn what_is_read_is_as_if_it_had_come_as_json() {
+    let mut compared = 0;
+    for (object, json, bytes) in vectors() {
+        let (api_version, kind) = kind_of(&object);
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let Some(schema) = schema::builtin().of(group, version, kind) else {
+            continue;
+        };
+        compared += 1;
+        let read = decode(&bytes, None).unwrap();
+        let conformed = crate::decode::conform(read.clone(), schema).unwrap();
+        assert_eq!(
+            (conformed.strict, conformed.misfit),
+            (vec![], None),
+            "{json}"
+        );
+        assert_eq!(conformed.value, read);
+    }
+    assert!(compared > 120, "{compared}");
+}
+
+#[test]
 fn messages_have_the_fields_of_the_schemas() {
     let mut compared = 0;
     for (api_version, kind, message) in table().kinds().map(|(kind, of, is)| (of, kind, is)) {
