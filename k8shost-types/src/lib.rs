@@ -30,6 +30,7 @@ pub mod openapi;
 pub mod patch;
 pub mod pod;
 pub mod policy;
+pub mod protobuf;
 pub mod quantity;
 pub mod rbac;
 pub mod resource;

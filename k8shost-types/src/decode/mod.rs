@@ -1,4 +1,4 @@
-//! Bodies of requests to objects: JSON or YAML, unknown and duplicate fields, values of wrong types.
+//! Bodies of requests to objects: JSON, YAML or protobuf, unknown and duplicate fields, values of wrong types.
 //!
 //! A body is read in one pass along its schema. Of built-in kinds, fields that the schema does not know are left out,
 //! null fields too; a value of a wrong type refuses the body, in the words of Go's decoder; quantities and times are
@@ -17,11 +17,13 @@ use crate::{
     error::{Error, FieldError, Reason},
     field::{Path, quote},
     json,
+    kinds::group_version,
+    protobuf::{self, Envelope},
     schema::{Type, builtin},
 };
 
 pub(crate) use read::DEEPEST;
-use read::Found;
+use read::{Found, too_deep};
 pub(crate) use scalar::what;
 
 /// Bodies of more bytes than this are refused, as Kubernetes refuses them.
@@ -34,6 +36,9 @@ pub enum Format {
     Json,
     /// `application/yaml`: one document.
     Yaml,
+    /// `application/vnd.kubernetes.protobuf`: one object, of a built-in kind. Its fields are always known and of their
+    /// types.
+    Protobuf,
 }
 
 /// What becomes of unknown and duplicate fields.
@@ -121,7 +126,7 @@ pub struct Conformed {
 /// Why a body could not be read at all.
 #[derive(Clone, Debug)]
 pub enum Unreadable {
-    /// It is no JSON or YAML, in Go's words: `unexpected end of JSON input`.
+    /// It is no JSON, YAML or protobuf, in Go's words: `unexpected end of JSON input`.
     Syntax(String),
     /// It is too long, too deep, or has too many values.
     Excess(Box<Error>),
@@ -136,11 +141,7 @@ pub fn parse(
     format: Format,
     schema: Option<Type<'_>>,
 ) -> Result<Conformed, Unreadable> {
-    if body.len() > LONGEST {
-        let message = format!("Request entity too large: limit is {LONGEST}");
-        let error = Error::new(Reason::RequestEntityTooLarge, message);
-        return Err(Unreadable::Excess(Box::new(error)));
-    }
+    bounded(body).map_err(|error| Unreadable::Excess(Box::new(error)))?;
     let mut found = Found::default();
     let value = match format {
         Format::Json => {
@@ -160,8 +161,40 @@ pub fn parse(
             })
             .map_err(|error| format!("yaml: {error}"))
         }
+        Format::Protobuf => protobuf::decode(body, None).map_err(|error| {
+            found.excess = excess(&error);
+            error.to_string()
+        }),
     };
     finish(value, found)
+}
+
+/// Refuses a body that is too long.
+fn bounded(body: &[u8]) -> Result<(), Error> {
+    if body.len() > LONGEST {
+        let message = format!("Request entity too large: limit is {LONGEST}");
+        return Err(Error::new(Reason::RequestEntityTooLarge, message));
+    }
+    Ok(())
+}
+
+/// The error of an object that is well formed, and too much.
+fn excess(error: &protobuf::Error) -> Option<Error> {
+    match error {
+        protobuf::Error::TooManyValues => Some(json::too_many_values()),
+        protobuf::Error::TooDeep(_) => Some(too_deep()),
+        _ => None,
+    }
+}
+
+/// Reads JSON that may be anything and stands at a depth of an object which has so many values before it.
+///
+/// # Errors
+/// See [`Unreadable`].
+pub(crate) fn free(text: &[u8], depth: usize, values: &mut usize) -> Result<Value, Unreadable> {
+    let (value, found) = read::free(text, depth, values);
+    let value = value.map_err(|error| syntax::words(text, &error));
+    finish(value, found).map(|read| read.value)
 }
 
 /// Fits a value to a schema: the result of a patch, for instance.
@@ -207,6 +240,32 @@ pub fn object(
             summary(body)
         ))
     };
+    let refused = |said: &Said<'_>, why: &str| {
+        Error::bad_request(format!(
+            "{} in version {} cannot be handled as a {}: {why}",
+            said.kind,
+            quote(said.version),
+            expected.kind
+        ))
+    };
+    if format == Format::Protobuf {
+        bounded(body)?;
+        let envelope = Envelope::open(body).map_err(|error| unrecognized(&error.to_string()))?;
+        let said = Said::new(envelope.api_version, envelope.kind, expected)
+            .map_err(|words| unrecognized(&words))?;
+        if let Some(error) = said.differs(expected, |why| refused(&said, why)) {
+            return Err(error);
+        }
+        let api_version = group_version(said.group, said.version);
+        let object = envelope.or((&api_version, said.kind)).decode();
+        return match object {
+            Ok(object) => Ok(Decoded {
+                object,
+                warnings: Vec::new(),
+            }),
+            Err(error) => Err(excess(&error).unwrap_or_else(|| refused(&said, &error.to_string()))),
+        };
+    }
     let no_kind = |why: &str| {
         unrecognized(&format!(
             "couldn't get version/kind; json parse error: {why}"
@@ -234,21 +293,15 @@ pub fn object(
         }
     };
     let said = Said::of(&object, expected).map_err(|words| unrecognized(&words))?;
-    let refused = |why: &str| {
-        Error::bad_request(format!(
-            "{} in version {} cannot be handled as a {}: {why}",
-            said.kind,
-            quote(said.version),
-            expected.kind
-        ))
-    };
-    if let Some(error) = said.differs(expected, refused) {
+    if let Some(error) = said.differs(expected, |why| refused(&said, why)) {
         return Err(error);
     }
     if let Some(misfit) = read.misfit {
-        return Err(refused(&misfit));
+        return Err(refused(&said, &misfit));
     }
-    let warnings = validation.judge(read.strict).map_err(|why| refused(&why))?;
+    let warnings = validation
+        .judge(read.strict)
+        .map_err(|why| refused(&said, &why))?;
     Ok(Decoded { object, warnings })
 }
 
@@ -262,9 +315,13 @@ struct Said<'a> {
 }
 
 impl<'a> Said<'a> {
-    /// What is not said is what is expected.
     fn of(object: &'a Value, expected: &Expected<'a>) -> Result<Self, String> {
-        let api_version = json::text(object, "apiVersion");
+        let text = |field| json::text(object, field);
+        Self::new(text("apiVersion"), text("kind"), expected)
+    }
+
+    /// What is not said is what is expected.
+    fn new(api_version: &'a str, kind: &'a str, expected: &Expected<'a>) -> Result<Self, String> {
         let (group, version) = match api_version.split_once('/') {
             Some((_, version)) if version.contains('/') => {
                 return Err(format!("unexpected GroupVersion string: {api_version}"));
@@ -274,7 +331,7 @@ impl<'a> Said<'a> {
             None if api_version.is_empty() => (expected.group, expected.version),
             None => ("", api_version),
         };
-        let kind = match json::text(object, "kind") {
+        let kind = match kind {
             "" => expected.kind,
             kind => kind,
         };
@@ -293,10 +350,6 @@ impl<'a> Said<'a> {
         {
             return None;
         }
-        let group_version = |group: &str, version: &str| match group {
-            "" => version.to_owned(),
-            _ => format!("{group}/{version}"),
-        };
         let said = group_version(self.group, self.version);
         let wanted = group_version(expected.group, expected.version);
         let known = builtin().of(self.group, self.version, self.kind).is_some();

@@ -137,6 +137,36 @@ pub(super) fn read<'de, D: Deserializer<'de>>(
     .deserialize(source)
 }
 
+/// A body is deeper than [`DEEPEST`].
+pub(super) fn too_deep() -> Error {
+    Error::bad_request("the object is nested too deep")
+}
+
+/// Reads JSON that has no schema and stands somewhere in an object: so deep, and with so many values before it, which
+/// those of the JSON are added to.
+pub(super) fn free(
+    text: &[u8],
+    depth: usize,
+    values: &mut usize,
+) -> (Result<Value, serde_json::Error>, Found) {
+    let mut found = Found {
+        values: *values,
+        ..Found::default()
+    };
+    let at = At { depth, ..At::ROOT };
+    let reader = Reader {
+        schema: None,
+        at: &at,
+        found: &mut found,
+    };
+    let mut source = serde_json::Deserializer::from_slice(text);
+    let value = reader
+        .deserialize(&mut source)
+        .and_then(|value| source.end().map(|()| value));
+    *values = found.values;
+    (value, found)
+}
+
 struct Reader<'r, 's> {
     schema: Option<Type<'s>>,
     at: &'r At<'r>,
@@ -151,7 +181,7 @@ impl<'s> Reader<'_, 's> {
             return Err(E::custom("too many values"));
         }
         if self.at.depth > DEEPEST {
-            self.found.excess = Some(Error::bad_request("the object is nested too deep"));
+            self.found.excess = Some(too_deep());
             return Err(E::custom("nested too deep"));
         }
         Ok(())

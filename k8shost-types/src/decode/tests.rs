@@ -327,6 +327,67 @@ fn too_much_is_refused() {
 }
 
 #[test]
+fn protobuf_is_read_by_the_kind_that_it_says() {
+    let read = |body: &[u8], expected: &Expected<'_>| {
+        let read = object(body, Format::Protobuf, expected, FieldValidation::Strict);
+        read.map_err(|error| error.message)
+    };
+    let given = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": {}, "status": {}});
+    let pod_bytes = protobuf::encode(&given).unwrap();
+    let pod_read = read(&pod_bytes, &pod()).unwrap();
+    assert_eq!((pod_read.object, pod_read.warnings), (given, vec![]));
+    let bare = protobuf::encode(&json!({"apiVersion": "v1", "kind": "Pod"})).unwrap();
+    let unnamed: Vec<u8> = [b"k8s\0", &bare[4 + 2 + 9..]].concat();
+    assert_eq!(
+        read(&unnamed, &pod()).unwrap().object,
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {}, "spec": {}, "status": {}})
+    );
+    let scale = json!({"apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler"});
+    let scale = protobuf::encode(&scale).unwrap();
+    let widget: Vec<u8> = [&b"k8s\0\x0a\x0c\x0a\x02v1\x12\x06Widget"[..]].concat();
+    let broken: Vec<u8> = [&b"k8s\0\x0a\x09\x0a\x02v1\x12\x03Pod\x12\x01\x0a"[..]].concat();
+    for (body, expected, message) in [
+        (
+            &b"{\"kind\":\"Pod\"}"[..],
+            pod(),
+            "the object provided is unrecognized (must be of type Pod): provided data does not appear to be a protobuf message, expected prefix [107 56 115 0] ({\"kind\":\"Pod\"})",
+        ),
+        (
+            b"",
+            pod(),
+            "the object provided is unrecognized (must be of type Pod): empty data (<empty>)",
+        ),
+        (
+            &broken,
+            pod(),
+            "Pod in version \"v1\" cannot be handled as a Pod: unexpected EOF",
+        ),
+        (
+            &widget,
+            pod(),
+            "Widget in version \"v1\" cannot be handled as a Pod: no kind \"Widget\" is registered for version \"v1\" in scheme \"pkg/runtime/scheme.go:111\"",
+        ),
+        (
+            &scale,
+            expected("autoscaling", "v2", "HorizontalPodAutoscaler"),
+            "the API version in the data (autoscaling/v1) does not match the expected API version (autoscaling/v2)",
+        ),
+        (
+            &pod_bytes,
+            expected("", "v1", "Secret"),
+            "Pod in version \"v1\" cannot be handled as a Secret: converting (v1.Pod) to (core.Secret): unknown conversion",
+        ),
+    ] {
+        assert_eq!(read(body, &expected).unwrap_err(), message);
+    }
+    let long = vec![0; LONGEST + 1];
+    let error = object(&long, Format::Protobuf, &pod(), FieldValidation::Warn).unwrap_err();
+    assert_eq!(error.reason, Reason::RequestEntityTooLarge);
+    assert!(parse(&pod_bytes, Format::Protobuf, None).is_ok());
+    assert!(parse(&broken, Format::Protobuf, None).is_err());
+}
+
+#[test]
 fn a_custom_object_is_pruned_and_else_left_to_validation() {
     let schema = json!({"com.example.v1.Widget": {
         "type": "object",
@@ -429,7 +490,7 @@ proptest! {
     #[test]
     fn no_body_panics(body: Vec<u8>, text in r#"[\[\]{}:,"'a0&*!|>#%@\- \n]{0,40}"#) {
         for body in [&body[..], text.as_bytes()] {
-            for format in [Format::Json, Format::Yaml] {
+            for format in [Format::Json, Format::Yaml, Format::Protobuf] {
                 let _ = parse(body, format, None);
                 let _ = object(body, format, &pod(), FieldValidation::Strict);
             }
