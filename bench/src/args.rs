@@ -7,7 +7,8 @@ use clap::{Parser, ValueEnum};
 /// Measures a server that speaks the API: throughput, latencies, CPU and memory.
 ///
 /// Without --server, a running server is driven, in namespaces that are removed again. With it, each
-/// scenario gets a server of its own, on an empty data folder: needed for memory, start and tenants.
+/// scenario gets a server of its own, on an empty data folder: needed for start and tenants. Memory needs
+/// it too, or else --pid.
 #[derive(Parser)]
 #[command(name = "k8shost-bench", version)]
 pub(crate) struct Args {
@@ -15,7 +16,7 @@ pub(crate) struct Args {
     #[arg(value_enum)]
     pub(crate) scenarios: Vec<Scenario>,
 
-    /// The running server.
+    /// The running server; with --rest, Kubernetes' API is below this URL.
     #[arg(
         long,
         default_value = "http://127.0.0.1:6443",
@@ -23,9 +24,21 @@ pub(crate) struct Args {
     )]
     pub(crate) url: String,
 
-    /// Process id of the running server, for its CPU time and memory.
-    #[arg(long, conflicts_with = "server")]
-    pub(crate) pid: Option<u32>,
+    /// Speaks Kubernetes' REST API, in JSON, and not gRPC.
+    #[arg(long)]
+    pub(crate) rest: bool,
+
+    /// The running server is that of this file, whatever serves Kubernetes' REST API.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["server", "url"])]
+    pub(crate) kubeconfig: Option<PathBuf>,
+
+    /// The context in the kubeconfig; the current one, unless given.
+    #[arg(long, value_name = "NAME", requires = "kubeconfig")]
+    pub(crate) context: Option<String>,
+
+    /// Process id of the running server, for its CPU time and memory. Of several, the sum is taken.
+    #[arg(long = "pid", value_name = "PID", conflicts_with = "server")]
+    pub(crate) pids: Vec<u32>,
 
     /// The server's binary, to be started by this tool.
     #[arg(long, value_name = "PATH")]
@@ -39,6 +52,10 @@ pub(crate) struct Args {
         requires = "server"
     )]
     pub(crate) server_args: Vec<String>,
+
+    /// Servers that this tool starts are spoken to over TLS, with a certificate of its own making.
+    #[arg(long, requires = "server")]
+    pub(crate) tls: bool,
 
     /// Where data folders are made, and the disk is measured.
     #[arg(long, default_value = ".")]
@@ -75,6 +92,13 @@ pub(crate) struct Args {
     /// Is the echo that measures the machine.
     #[arg(long, hide = true)]
     pub(crate) echo_server: bool,
+}
+
+impl Args {
+    /// Whether REST is spoken: a kubeconfig says nothing of gRPC.
+    pub(crate) fn speaks_rest(&self) -> bool {
+        self.rest || self.kubeconfig.is_some()
+    }
 }
 
 /// What can be measured.
@@ -127,6 +151,8 @@ pub(crate) struct Sizes {
     /// Tenants, and what is waited until they are idle and past the retention.
     pub(crate) tenants: u64,
     pub(crate) tenants_idle: Duration,
+    /// How long a namespace may take to vanish.
+    pub(crate) vanish: Duration,
     /// No scenario may take longer.
     pub(crate) patience: Duration,
 }
@@ -148,6 +174,7 @@ impl Sizes {
             starts: 5,
             tenants: 10_000,
             tenants_idle: Duration::from_secs(30),
+            vanish: Duration::from_secs(120),
             patience: Duration::from_secs(900),
         }
     }
@@ -168,6 +195,7 @@ impl Sizes {
             starts: 2,
             tenants: 50,
             tenants_idle: Duration::from_secs(3),
+            vanish: Duration::from_secs(10),
             patience: Duration::from_secs(60),
         }
     }

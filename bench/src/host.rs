@@ -3,20 +3,22 @@
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, bail};
-use k8shost_proto::v1;
+use anyhow::Context as _;
 use tempfile::TempDir;
 
 use crate::{
+    api::{self, Api},
     args::{Args, Sizes},
-    client::{Connection, Pool},
+    client::{Certificate, Endpoint, Pool},
+    goals::Goals,
     load::{self, Until},
     process::Process,
     procfs::Meter,
-    template::{Pods, call},
+    template::Pods,
 };
 
 /// What all scenarios need to know.
@@ -29,29 +31,71 @@ pub(crate) struct Bench {
     pub(crate) echo: Option<f64>,
     /// Where data folders and the log are; gone at the end.
     pub(crate) folder: TempDir,
+    /// That of servers which are started here, if they are to speak TLS.
+    certificate: Option<Arc<Certificate>>,
 }
 
 impl Bench {
+    /// What the arguments say, in this folder.
+    pub(crate) fn new(args: Args, folder: TempDir) -> anyhow::Result<Self> {
+        let sizes = if args.quick {
+            Sizes::quick()
+        } else {
+            Sizes::full()
+        };
+        let certificate = if args.tls {
+            Some(Arc::new(Certificate::new(folder.path())?))
+        } else {
+            None
+        };
+        Ok(Self {
+            sizes,
+            callers: args.callers.into(),
+            connections: args.connections.into(),
+            args,
+            echo: None,
+            folder,
+            certificate,
+        })
+    }
+
+    /// What is spoken to a server.
+    pub(crate) fn api(&self, endpoint: &Endpoint) -> Arc<dyn Api> {
+        api::of(self.args.speaks_rest(), endpoint)
+    }
+
+    /// What is to be reached.
+    pub(crate) fn goals(&self) -> Goals {
+        if self.args.speaks_rest() {
+            Goals::rest()
+        } else {
+            Goals::grpc(self.echo)
+        }
+    }
+
     /// A server for a scenario, with a namespace of its own.
     pub(crate) async fn target(&self, scenario: &str) -> anyhow::Result<Target> {
         let started = match &self.args.server {
             Some(_) => Some(self.start(&[]).await?),
             None => None,
         };
-        let (url, pid) = match &started {
-            Some(started) => (&started.process.url, started.process.pid()),
-            None => (&self.args.url, self.args.pid),
+        let (endpoint, pids) = match &started {
+            Some(started) => (started.endpoint()?, started.process.pids()),
+            None => (running(&self.args)?, self.args.pids.clone()),
         };
-        let pool = Pool::open(url, self.connections).await?;
+        let api = self.api(&endpoint);
+        let pool = Pool::open(&endpoint, self.connections).await?;
         // Other runs may have left theirs.
         let namespace = format!("bench-{scenario}-{:x}", std::process::id());
-        create_namespace(&mut pool.connection(0), &namespace).await?;
-        let url = url.clone();
+        let create = api.create_namespace(&namespace);
+        pool.connection(0).call(create).await?;
         Ok(Target {
-            url,
+            endpoint,
+            api,
             pool,
             namespace,
-            pid,
+            pids,
+            vanish: self.sizes.vanish,
             started,
         })
     }
@@ -67,15 +111,20 @@ impl Bench {
             .map(OsString::from)
             .to_vec();
         args.push(data.path().into());
+        if let Some(certificate) = &self.certificate {
+            args.extend(["--tls-cert".into(), certificate.cert.clone().into()]);
+            args.extend(["--tls-key".into(), certificate.key.clone().into()]);
+        }
         args.extend(further.iter().map(OsString::from));
         args.extend(self.args.server_args.iter().map(OsString::from));
         let process = Process::start(&binary, &args, &self.log()).await?;
         Ok(Started {
             process,
-            data,
+            _data: data,
             binary,
             args,
             log: self.log(),
+            certificate: self.certificate.clone(),
         })
     }
 
@@ -95,35 +144,33 @@ impl Bench {
 /// A server that a scenario may do with as it likes.
 pub(crate) struct Started {
     pub(crate) process: Process,
-    data: TempDir,
+    /// Gone with it.
+    _data: TempDir,
     binary: PathBuf,
     args: Vec<OsString>,
     log: PathBuf,
+    certificate: Option<Arc<Certificate>>,
 }
 
 impl Started {
+    /// Where it is now: each start gives it another port.
+    pub(crate) fn endpoint(&self) -> anyhow::Result<Endpoint> {
+        let url = &self.process.url;
+        match &self.certificate {
+            Some(certificate) => Endpoint::trusting(url, certificate),
+            None => Endpoint::new(url),
+        }
+    }
+
     /// Starts it again, on the same data.
     pub(crate) async fn again(self, kill: bool) -> anyhow::Result<Self> {
-        let Self {
-            process,
-            data,
-            binary,
-            args,
-            log,
-        } = self;
         if kill {
-            process.kill().await?;
+            self.process.kill().await?;
         } else {
-            process.stop().await?;
+            self.process.stop().await?;
         }
-        let process = Process::start(&binary, &args, &log).await?;
-        Ok(Self {
-            process,
-            data,
-            binary,
-            args,
-            log,
-        })
+        let process = Process::start(&self.binary, &self.args, &self.log).await?;
+        Ok(Self { process, ..self })
     }
 
     /// Stops it.
@@ -134,86 +181,69 @@ impl Started {
 
 /// A server, and a namespace in it.
 pub(crate) struct Target {
-    pub(crate) url: String,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) api: Arc<dyn Api>,
     pub(crate) pool: Pool,
     pub(crate) namespace: String,
-    pub(crate) pid: Option<u32>,
+    pub(crate) pids: Vec<u32>,
+    vanish: Duration,
     started: Option<Started>,
 }
 
 impl Target {
     /// Calls on the pods of the namespace.
     pub(crate) fn pods(&self) -> anyhow::Result<Pods> {
-        Pods::new(&self.namespace)
+        self.api.pods(None, &self.namespace)
     }
 
     /// Begins to measure what a run costs.
     pub(crate) fn meter(&self) -> Meter {
-        Meter::new(self.pid)
+        Meter::new(&self.pids)
     }
 
     /// Removes what was made: the server, or else the namespace.
-    pub(crate) async fn close(self) -> anyhow::Result<()> {
-        match self.started {
+    pub(crate) async fn close(mut self) -> anyhow::Result<()> {
+        match self.started.take() {
             Some(started) => started.stop().await,
-            None => delete_namespace(&mut self.pool.connection(0), &self.namespace).await,
+            None => self.delete_namespace().await,
         }
+    }
+
+    /// Deletes the namespace, and waits until it is gone: the next scenario is not to pay for it.
+    async fn delete_namespace(&self) -> anyhow::Result<()> {
+        let mut connection = self.pool.connection(0);
+        let delete = self.api.delete_namespace(&self.namespace);
+        connection.call(delete).await?;
+        let asked = Instant::now();
+        while asked.elapsed() < self.vanish {
+            match connection
+                .call(self.api.get_namespace(&self.namespace))
+                .await
+            {
+                Ok(()) => tokio::time::sleep(Duration::from_millis(100)).await,
+                Err(error) if error.is_not_found() => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        // So it is where nothing but an API server runs, and that is no failure of what was measured.
+        eprintln!(
+            "namespace {} is still there after {:?}",
+            self.namespace, self.vanish
+        );
+        Ok(())
     }
 }
 
-async fn create_namespace(connection: &mut Connection, name: &str) -> anyhow::Result<()> {
-    let metadata = v1::ObjectMeta {
-        name: Some(name.to_owned()),
-        ..Default::default()
-    };
-    let namespace = v1::Namespace {
-        metadata: Some(metadata),
-        ..Default::default()
-    };
-    let request = v1::CreateNamespaceRequest {
-        namespace: Some(namespace),
-    };
-    connection
-        .call(call(
-            "/k8shost.v1.NamespaceService/CreateNamespace",
-            &request,
-        ))
-        .await?;
-    Ok(())
-}
-
-/// How long a namespace may take to vanish.
-const VANISH: Duration = Duration::from_secs(120);
-
-/// Deletes a namespace, and waits until it is gone: the next scenario is not to pay for it.
-async fn delete_namespace(connection: &mut Connection, name: &str) -> anyhow::Result<()> {
-    let request = v1::DeleteNamespaceRequest {
-        name: name.to_owned(),
-        ..Default::default()
-    };
-    connection
-        .call(call(
-            "/k8shost.v1.NamespaceService/DeleteNamespace",
-            &request,
-        ))
-        .await?;
-    let get = v1::GetNamespaceRequest {
-        name: name.to_owned(),
-    };
-    let get = call("/k8shost.v1.NamespaceService/GetNamespace", &get);
-    let asked = Instant::now();
-    while asked.elapsed() < VANISH {
-        match connection.call(get.clone()).await {
-            Ok(_) => tokio::time::sleep(Duration::from_millis(100)).await,
-            Err(error) if error.is_not_found() => return Ok(()),
-            Err(error) => return Err(error.into()),
-        }
+/// The server that runs already.
+fn running(args: &Args) -> anyhow::Result<Endpoint> {
+    match &args.kubeconfig {
+        Some(file) => Endpoint::of_kubeconfig(file, args.context.as_deref()),
+        None => Endpoint::new(&args.url),
     }
-    bail!("namespace {name} is still there after {VANISH:?}")
 }
 
 /// The name of a server in a report.
-pub(crate) fn describe(args: &Args) -> String {
+pub(crate) fn describe(args: &Args) -> anyhow::Result<String> {
     let name = |path: &Path| {
         path.file_name()
             .map(|name| name.to_string_lossy().into_owned())
@@ -222,9 +252,10 @@ pub(crate) fn describe(args: &Args) -> String {
         Some(path) => {
             let words = name(path)
                 .into_iter()
+                .chain(args.tls.then(|| "with TLS".to_owned()))
                 .chain(args.server_args.iter().cloned());
-            words.collect::<Vec<_>>().join(" ")
+            Ok(words.collect::<Vec<_>>().join(" "))
         }
-        None => args.url.clone(),
+        None => Ok(running(args)?.to_string()),
     }
 }

@@ -1,9 +1,11 @@
 //! The load tool: drives a server that speaks the API, and prints what it measured.
 
+mod api;
 mod args;
 mod client;
 mod disk;
 mod echo;
+mod goals;
 mod host;
 mod load;
 mod process;
@@ -21,7 +23,7 @@ use anyhow::{Context as _, anyhow, bail};
 use clap::Parser as _;
 
 use crate::{
-    args::{Args, Scenario, Sizes},
+    args::{Args, Scenario},
     host::Bench,
     report::{Machine, Report, Section, Settings},
 };
@@ -70,7 +72,8 @@ async fn measure(args: Args, cores: usize, threads: usize) -> anyhow::Result<()>
     let scenarios = chosen(&args)?;
     let settings = Settings {
         quick: args.quick,
-        server: host::describe(&args),
+        server: host::describe(&args)?,
+        api: if args.speaks_rest() { "REST" } else { "gRPC" }.to_owned(),
         callers: args.callers.into(),
         connections: args.connections.into(),
         threads,
@@ -86,18 +89,7 @@ async fn measure(args: Args, cores: usize, threads: usize) -> anyhow::Result<()>
         sections: Vec::new(),
     };
     let (json, markdown) = (args.json.clone(), args.markdown);
-    let mut bench = Bench {
-        sizes: if args.quick {
-            Sizes::quick()
-        } else {
-            Sizes::full()
-        },
-        callers: args.callers.into(),
-        connections: args.connections.into(),
-        args,
-        echo: None,
-        folder,
-    };
+    let mut bench = Bench::new(args, folder)?;
     for scenario in scenarios {
         report.sections.push(one(&mut bench, scenario).await);
     }
@@ -122,24 +114,31 @@ async fn measure(args: Args, cores: usize, threads: usize) -> anyhow::Result<()>
 /// What is to be run. The machine comes first: it sets goals for the others.
 fn chosen(args: &Args) -> anyhow::Result<Vec<Scenario>> {
     let named = |scenario: &Scenario| args.scenarios.contains(scenario);
-    let has_binary = args.server.is_some();
-    if let Some(scenario) = args
-        .scenarios
-        .iter()
-        .find(|s| s.needs_binary() && !has_binary)
-    {
+    let can = |scenario: &Scenario| match scenario {
+        _ if args.server.is_some() => true,
+        Scenario::Memory => !args.pids.is_empty(),
+        scenario => !scenario.needs_binary(),
+    };
+    if let Some(scenario) = args.scenarios.iter().find(|s| !can(s)) {
         bail!(
-            "{} starts servers of its own: name the binary with --server",
-            scenario.name()
+            "{} needs a server's process: name its binary with --server{}",
+            scenario.name(),
+            if scenario.needs_binary() {
+                ""
+            } else {
+                ", or its id with --pid"
+            }
         );
     }
     let all = args.scenarios.is_empty();
-    if all && !has_binary {
-        eprintln!("memory, start and tenants are left out: they need --server");
+    let cannot = scenario::ALL.iter().filter(|s| !can(s));
+    let cannot: Vec<_> = cannot.map(|scenario| scenario.name()).collect();
+    if all && !cannot.is_empty() {
+        eprintln!("left out, for they need --server: {}", cannot.join(", "));
     }
     let wanted = |scenario: &Scenario| match scenario {
         Scenario::Machine => true,
-        scenario if all => has_binary || !scenario.needs_binary(),
+        scenario if all => can(scenario),
         scenario => named(scenario),
     };
     Ok(scenario::ALL.into_iter().filter(wanted).collect())

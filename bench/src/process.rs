@@ -78,14 +78,15 @@ impl Process {
     }
 
     /// Its process id, while it runs.
-    pub(crate) fn pid(&self) -> Option<u32> {
-        self.child.id()
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        self.child.id().into_iter().collect()
     }
 
     /// Asks it to stop, and waits until it has.
     pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
         let pid = self
-            .pid()
+            .child
+            .id()
             .and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
         kill_process(pid.context("the server has ended by itself")?, Signal::TERM)?;
         let status = timeout(PATIENCE, self.child.wait())

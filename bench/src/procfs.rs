@@ -17,21 +17,29 @@ pub(crate) struct Usage {
     pub(crate) server_rss_mb: Option<f64>,
 }
 
+impl Usage {
+    /// The client's part of the CPU time that both took.
+    pub(crate) fn client_part(&self) -> Option<f64> {
+        let (server, client) = (self.server_cpu_seconds?, self.client_cpu_seconds?);
+        (server + client > 0.0).then(|| client / (server + client))
+    }
+}
+
 /// Measures what a run costs, from its making on.
 pub(crate) struct Meter {
-    server: Option<u32>,
+    server: Vec<u32>,
     began: Instant,
     server_cpu: Option<f64>,
     client_cpu: Option<f64>,
 }
 
 impl Meter {
-    /// Begins, for this server process.
-    pub(crate) fn new(server: Option<u32>) -> Self {
+    /// Begins, for a server of these processes.
+    pub(crate) fn new(server: &[u32]) -> Self {
         Self {
-            server,
+            server: server.to_vec(),
             began: Instant::now(),
-            server_cpu: server.and_then(cpu_seconds),
+            server_cpu: sum(server, cpu_seconds),
             client_cpu: cpu_seconds(std::process::id()),
         }
     }
@@ -41,11 +49,17 @@ impl Meter {
         let since = |before: Option<f64>, now: Option<f64>| Some(now? - before?);
         Usage {
             seconds: self.began.elapsed().as_secs_f64(),
-            server_cpu_seconds: since(self.server_cpu, self.server.and_then(cpu_seconds)),
+            server_cpu_seconds: since(self.server_cpu, sum(&self.server, cpu_seconds)),
             client_cpu_seconds: since(self.client_cpu, cpu_seconds(std::process::id())),
-            server_rss_mb: self.server.and_then(rss_mb),
+            server_rss_mb: rss_mb(&self.server),
         }
     }
+}
+
+/// The sum over processes; nothing, if there are none, or one of them is gone.
+fn sum(pids: &[u32], one: impl Fn(u32) -> Option<f64>) -> Option<f64> {
+    let sum: f64 = pids.iter().map(|pid| one(*pid)).sum::<Option<f64>>()?;
+    (!pids.is_empty()).then_some(sum)
 }
 
 /// User and system time of a process, all of its threads.
@@ -64,14 +78,14 @@ fn cpu_ticks(stat: &str) -> Option<u64> {
     Some(user + system)
 }
 
-/// Resident memory of a process, in millions of bytes.
-pub(crate) fn rss_mb(pid: u32) -> Option<f64> {
-    status_mb(pid, "VmRSS:")
+/// Resident memory of processes, in millions of bytes.
+pub(crate) fn rss_mb(pids: &[u32]) -> Option<f64> {
+    sum(pids, |pid| status_mb(pid, "VmRSS:"))
 }
 
-/// The most resident memory that a process ever had, in millions of bytes.
-pub(crate) fn peak_mb(pid: u32) -> Option<f64> {
-    status_mb(pid, "VmHWM:")
+/// The most resident memory that processes ever had, in millions of bytes.
+pub(crate) fn peak_mb(pids: &[u32]) -> Option<f64> {
+    sum(pids, |pid| status_mb(pid, "VmHWM:"))
 }
 
 fn status_mb(pid: u32, key: &str) -> Option<f64> {
@@ -84,6 +98,14 @@ fn status_mb(pid: u32, key: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sum_has_all_of_its_parts_or_is_not_known() {
+        let one = |pid| (pid != 3).then_some(f64::from(pid));
+        assert_eq!(sum(&[1, 2], one), Some(3.0));
+        assert_eq!(sum(&[1, 3], one), None);
+        assert_eq!(sum(&[], one), None);
+    }
 
     #[test]
     fn a_name_with_parentheses_does_not_mislead() {

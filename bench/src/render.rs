@@ -70,7 +70,7 @@ fn about(report: &Report) -> String {
     let (machine, settings) = (&report.machine, &report.settings);
     let or = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".to_owned());
     format!(
-        "{}{} cores ({}), Linux {}, {}; server {}; client with {} threads",
+        "{}{} cores ({}), Linux {}, {}; server {}; {}; client with {} threads",
         if settings.quick {
             "QUICK, the figures say nothing; "
         } else {
@@ -81,6 +81,7 @@ fn about(report: &Report) -> String {
         or(&machine.kernel),
         or(&machine.file_system),
         settings.server,
+        settings.api,
         settings.threads
     )
 }
@@ -114,7 +115,7 @@ fn figure_row(report: &Report, figure: &Figure) -> [String; 5] {
     ]
 }
 
-const RUN_HEAD: [&str; 10] = [
+const RUN_HEAD: [&str; 11] = [
     "run",
     "count",
     "per s",
@@ -124,11 +125,13 @@ const RUN_HEAD: [&str; 10] = [
     "max ms",
     "server CPU s",
     "client CPU s",
+    "client's part",
     "server RSS MB",
 ];
 
-fn run_row(run: &Run) -> [String; 10] {
+fn run_row(run: &Run) -> [String; 11] {
     let (latency, usage) = (&run.latency, &run.usage);
+    let part = usage.client_part();
     let tenths = |value: Option<f64>| value.map(|value| format!("{value:.1}")).unwrap_or_default();
     [
         run.name.clone(),
@@ -140,6 +143,8 @@ fn run_row(run: &Run) -> [String; 10] {
         format!("{:.2}", latency.max_ms),
         tenths(usage.server_cpu_seconds),
         tenths(usage.client_cpu_seconds),
+        part.map(|part| format!("{:.0} %", part * 100.0))
+            .unwrap_or_default(),
         tenths(usage.server_rss_mb),
     ]
 }

@@ -36,6 +36,8 @@ pub(crate) struct Settings {
     pub(crate) quick: bool,
     /// The server: its URL or its command.
     pub(crate) server: String,
+    /// What is spoken: `gRPC` or `REST`.
+    pub(crate) api: String,
     /// Callers of closed loops.
     pub(crate) callers: usize,
     /// Their connections.

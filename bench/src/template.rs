@@ -1,11 +1,11 @@
-//! Messages that are prepared once: what is sent differs from the template in a few digits only.
+//! Calls that are prepared once: what is sent differs from the template in a few digits only.
 
-use bytes::{BufMut as _, Bytes, BytesMut};
-use k8shost_proto::v1;
-use prost::Message;
-use serde_json::json;
+use bytes::{Bytes, BytesMut};
+use http::HeaderValue;
+use memchr::memmem;
+use serde_json::{Value, json};
 
-use crate::client::{Call, PREFIX};
+use crate::client::{Call, Wire};
 
 /// Stands in a message for the digits that an index becomes.
 pub(crate) const INDEX: &str = "@@@@@@@@";
@@ -47,6 +47,7 @@ fn hex(number: u32) -> [u8; 8] {
 }
 
 /// The name that an index stands for in templates where `INDEX` follows `prefix`.
+#[cfg(test)]
 pub(crate) fn name(prefix: &str, index: u64) -> String {
     let digits = digits(index);
     prefix
@@ -55,68 +56,90 @@ pub(crate) fn name(prefix: &str, index: u64) -> String {
         .collect()
 }
 
-/// A call with places for an index and a revision.
-pub(crate) struct Template {
-    path: &'static str,
-    message: Vec<u8>,
+/// Bytes with places for an index and a revision.
+struct Marked {
+    bytes: Bytes,
     indexes: Vec<usize>,
     revisions: Vec<usize>,
 }
 
-impl Template {
-    /// A template of calls of this method.
-    pub(crate) fn new(path: &'static str, message: &impl Message) -> Self {
-        let message = framed(message).to_vec();
-        let places = |mark: &str| {
-            let windows = message.windows(mark.len()).enumerate();
-            windows
-                .filter(|(_, window)| *window == mark.as_bytes())
-                .map(|(at, _)| at)
-                .collect()
-        };
+impl Marked {
+    fn new(bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        let places = |mark: &str| memmem::find_iter(&bytes, mark).collect();
         Self {
-            path,
             indexes: places(INDEX),
             revisions: places(REVISION),
-            message,
+            bytes,
         }
+    }
+
+    /// The bytes with these digits in their places.
+    fn with(&self, index: &[u8; 8], revision: &[u8; 8]) -> Bytes {
+        if self.indexes.is_empty() && self.revisions.is_empty() {
+            return self.bytes.clone();
+        }
+        let mut bytes = BytesMut::from(&self.bytes[..]);
+        for at in &self.indexes {
+            bytes[*at..at + 8].copy_from_slice(index);
+        }
+        for at in &self.revisions {
+            bytes[*at..at + 8].copy_from_slice(revision);
+        }
+        bytes.freeze()
+    }
+}
+
+/// A call with places for an index and a revision: in its path, in its body, in its tenant's name.
+pub(crate) struct Template {
+    wire: Wire,
+    path: Marked,
+    body: Marked,
+    tenant: Option<(HeaderValue, Marked)>,
+}
+
+impl Template {
+    /// A template of calls of this path, with this body.
+    pub(crate) fn new(wire: Wire, path: impl Into<Bytes>, body: impl Into<Bytes>) -> Self {
+        Self {
+            wire,
+            path: Marked::new(path),
+            body: Marked::new(body),
+            tenant: None,
+        }
+    }
+
+    /// The same, with a tenant in its headers.
+    pub(crate) fn of_tenant(mut self, tenant: Option<&Tenant>) -> Self {
+        self.tenant = tenant.map(|tenant| {
+            let org = HeaderValue::from_static(tenant.org);
+            (org, Marked::new(tenant.project.clone()))
+        });
+        self
     }
 
     /// The call for this index and revision.
     pub(crate) fn call(&self, index: u64, revision: u64) -> Call {
-        let mut message = BytesMut::from(&self.message[..]);
         let (index, revision) = (digits(index), hex(revision as u32));
-        for at in &self.indexes {
-            message[*at..at + 8].copy_from_slice(&index);
-        }
-        for at in &self.revisions {
-            message[*at..at + 8].copy_from_slice(&revision);
-        }
+        let tenant = self.tenant.as_ref().map(|(org, project)| {
+            let project = project.with(&index, &revision);
+            let project = HeaderValue::from_maybe_shared(project).expect("names are ASCII");
+            [org.clone(), project]
+        });
         Call {
-            path: self.path,
-            message: message.freeze(),
-            tenant: None,
+            wire: self.wire.clone(),
+            path: self.path.with(&index, &revision),
+            body: self.body.with(&index, &revision),
+            tenant,
+            keep: None,
         }
     }
 }
 
-/// A single call.
-pub(crate) fn call(path: &'static str, message: &impl Message) -> Call {
-    Call {
-        path,
-        message: framed(message),
-        tenant: None,
-    }
-}
-
-/// A message behind its prefix.
-fn framed(message: &impl Message) -> Bytes {
-    let length = message.encoded_len();
-    let mut bytes = BytesMut::with_capacity(PREFIX + length);
-    bytes.put_u8(0);
-    bytes.put_u32(u32::try_from(length).expect("the messages of this tool are small"));
-    message.encode_raw(&mut bytes);
-    bytes.freeze()
+/// A tenant whose name may have a place for an index.
+pub(crate) struct Tenant {
+    pub(crate) org: &'static str,
+    pub(crate) project: String,
 }
 
 /// The pods of one namespace, and the calls on them.
@@ -125,44 +148,36 @@ pub(crate) struct Pods {
     pub(crate) get: Template,
     pub(crate) update: Template,
     pub(crate) delete: Template,
-    /// Length of a created pod's message, without prefix.
+    /// Whether an update is to send what the server last sent, `revised`, and has no body by itself.
+    pub(crate) updates_last_known: bool,
+    /// Length of a created pod as it is sent.
     pub(crate) sent: usize,
 }
 
-impl Pods {
-    /// Pods in this namespace.
-    pub(crate) fn new(namespace: &str) -> anyhow::Result<Self> {
-        let namespace = namespace.to_owned();
-        let name = format!("web-{INDEX}");
-        let pod = Some(pod(&namespace)?);
-        let create = v1::CreatePodRequest { pod: pod.clone() };
-        let sent = create.encoded_len();
-        let delete = v1::DeletePodRequest {
-            namespace: namespace.clone(),
-            name: name.clone(),
-            grace_period_seconds: Some(0),
-            preconditions: None,
-        };
-        Ok(Self {
-            create: Template::new("/k8shost.v1.PodService/CreatePod", &create),
-            update: Template::new(
-                "/k8shost.v1.PodService/UpdatePod",
-                &v1::UpdatePodRequest { pod },
-            ),
-            get: Template::new(
-                "/k8shost.v1.PodService/GetPod",
-                &v1::GetPodRequest { namespace, name },
-            ),
-            delete: Template::new("/k8shost.v1.PodService/DeletePod", &delete),
-            sent,
-        })
+/// The annotation that updates change, up to its digits.
+const REVISED: &str = r#""example.com/revision":"r-"#;
+
+/// A pod's JSON, as a server sent it, with another revision in its annotation; nothing, which servers
+/// refuse, if it has none.
+pub(crate) fn revised(pod: &[u8], revision: u64) -> Bytes {
+    let Some(at) = memmem::find(pod, REVISED.as_bytes()) else {
+        return Bytes::new();
+    };
+    let mut bytes = BytesMut::from(pod);
+    match bytes
+        .get_mut(at + REVISED.len()..)
+        .and_then(<[u8]>::first_chunk_mut)
+    {
+        Some(place) => *place = hex(revision as u32),
+        None => bytes.clear(),
     }
+    bytes.freeze()
 }
 
 /// A pod as a deployment makes them, bound to a node. The note makes it 2 KiB of JSON once it is
 /// stored with its defaults.
-fn pod(namespace: &str) -> anyhow::Result<v1::Pod> {
-    let manifest = json!({
+pub(crate) fn pod(namespace: &str) -> Value {
+    json!({
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
@@ -200,8 +215,7 @@ fn pod(namespace: &str) -> anyhow::Result<v1::Pod> {
             }],
             "volumes": [{ "name": "config", "configMap": { "name": "web-config" } }],
         },
-    });
-    Ok(serde_json::from_value(manifest)?)
+    })
 }
 
 /// Length of the note.
@@ -209,6 +223,8 @@ const NOTE: usize = 193;
 
 #[cfg(test)]
 mod tests {
+    use http::Method;
+
     use super::*;
 
     #[test]
@@ -220,19 +236,30 @@ mod tests {
 
     #[test]
     fn a_call_has_its_own_digits_and_nothing_else_differs() {
-        let pods = Pods::new("shop").unwrap();
-        let call = pods.update.call(7, 0xabc);
-        let sent = v1::UpdatePodRequest::decode(&call.message[PREFIX..])
-            .unwrap()
-            .pod
-            .unwrap();
-        let mut expected = pod("shop").unwrap();
-        let metadata = expected.metadata.as_mut().unwrap();
-        metadata.name = Some(name("web-", 7));
-        metadata
-            .annotations
-            .insert("example.com/revision".to_owned(), "r-00000abc".to_owned());
-        assert_eq!(sent, expected);
-        assert_eq!(call.message.len() - PREFIX, pods.sent);
+        let path = format!("/pods/web-{INDEX}");
+        let body = format!("{{{INDEX} {REVISION} {INDEX}}}");
+        let tenant = Tenant {
+            org: "bench",
+            project: format!("p-{INDEX}"),
+        };
+        let template = Template::new(Wire::Rest(Method::PUT), path, body).of_tenant(Some(&tenant));
+        let call = template.call(7, 0xabc);
+        let seven = name("", 7);
+        assert_eq!(call.wire, Wire::Rest(Method::PUT));
+        assert_eq!(call.path, format!("/pods/web-{seven}"));
+        assert_eq!(call.body, format!("{{{seven} 00000abc {seven}}}"));
+        let [org, project] = call.tenant.unwrap();
+        assert_eq!(org, "bench");
+        assert_eq!(project, name("p-", 7));
+    }
+
+    #[test]
+    fn a_pod_is_revised_in_its_annotation_alone() {
+        let pod = pod("shop").to_string();
+        let expected = pod.replace(REVISION, "00000abc");
+        assert_ne!(expected, pod);
+        assert_eq!(revised(pod.as_bytes(), 0xabc), expected);
+        assert_eq!(revised(b"{}", 1), "");
+        assert_eq!(revised(REVISED.as_bytes(), 1), "");
     }
 }

@@ -9,7 +9,8 @@ use tokio::task::JoinSet;
 
 use super::run_of;
 use crate::{
-    client::Pool,
+    api::call,
+    client::{Endpoint, Pool},
     disk,
     echo::{self, Client, Payload},
     host::Bench,
@@ -17,7 +18,6 @@ use crate::{
     process::Process,
     procfs::{Meter, Usage},
     report::{Latency, Run, Section, Unit},
-    template::call,
 };
 
 /// Bytes of an echo: about a pod.
@@ -35,19 +35,19 @@ pub(super) async fn run(bench: &mut Bench, section: &mut Section) -> anyhow::Res
         bytes: Bytes::from(vec![0x5a; PAYLOAD]),
     };
 
-    let pool = Pool::open(&server.url, bench.connections).await?;
+    let pool = Pool::open(&Endpoint::new(&server.url)?, bench.connections).await?;
     let prepared = call(echo::PATH, &payload);
     let until = Until::Time {
         warm_up: bench.sizes.warm_up,
         run: bench.sizes.run,
     };
-    let meter = Meter::new(server.pid());
+    let meter = Meter::new(&server.pids());
     let load = load::closed(&pool, bench.callers, 0, until, move |_| [prepared.clone()]).await?;
     section.runs.push(run_of("echo", &load, meter.usage()));
     section.figure("bare tonic echo", load.rate(), Unit::PerSecond);
     bench.echo = Some(load.rate());
 
-    let meter = Meter::new(server.pid());
+    let meter = Meter::new(&server.pids());
     let (latencies, done) = with_tonic(bench, &server.url, payload).await?;
     let rate = done as f64 / bench.sizes.run.as_secs_f64();
     section

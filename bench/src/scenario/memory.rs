@@ -17,10 +17,10 @@ pub(super) async fn run(bench: &Bench, section: &mut Section) -> anyhow::Result<
         sizes.settle, sizes.pods, sizes.many
     );
     let target = bench.target("memory").await?;
-    let pid = target.pid.context("the server has no process id")?;
+    let pids = &target.pids;
     let settled = || async {
         tokio::time::sleep(sizes.settle).await;
-        rss_mb(pid).context("the server's memory cannot be read")
+        rss_mb(pids).context("the server's memory cannot be read")
     };
 
     section
@@ -47,7 +47,7 @@ pub(super) async fn run(bench: &Bench, section: &mut Section) -> anyhow::Result<
         .figure(after, settled().await?, Unit::Mb)
         .under(60.0)
         .peer(4100.0);
-    let peak = peak_mb(pid).context("the server's memory cannot be read")?;
+    let peak = peak_mb(pids).context("the server's memory cannot be read")?;
     section.figure("memory, at its most", peak, Unit::Mb);
     target.close().await
 }

@@ -47,9 +47,9 @@ impl Scenario {
         }
     }
 
-    /// Whether it starts, stops and looks into servers, and so needs their binary.
+    /// Whether it starts and stops servers, and so needs their binary.
     pub(crate) fn needs_binary(self) -> bool {
-        matches!(self, Self::Memory | Self::Start | Self::Tenants)
+        matches!(self, Self::Start | Self::Tenants)
     }
 
     /// Runs it; what was measured before a failure is in the section.

@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
-use k8shost_proto::v1;
-use prost::Message as _;
 use tokio::time::Instant;
 
 use super::run_of;
 use crate::{
+    client::Kept,
     host::{Bench, Target},
     load::{self, Schedule, Until},
     report::{Latency, Section, Unit},
+    template::revised,
 };
 
 /// Between making a schedule and its first call.
@@ -44,12 +43,9 @@ pub(super) async fn creates(bench: &Bench, section: &mut Section) -> anyhow::Res
         "bound pods, {sent} bytes as sent and {stored} as stored JSON; {} callers on {} connections, then {rate:.0}/s as an open loop",
         bench.callers, bench.connections
     );
-    let goal = bench
-        .echo
-        .map_or(12_000.0, |echo| (0.25 * echo).max(12_000.0));
     section
         .figure("creates", closed.rate(), Unit::PerSecond)
-        .at_least(goal)
+        .at_least(bench.goals().creates)
         .peer(1050.0);
     let latency = Latency::from(&closed.latencies);
     section
@@ -81,8 +77,8 @@ pub(super) async fn gets(bench: &Bench, section: &mut Section) -> anyhow::Result
     let figure = section
         .figure("gets", load.rate(), Unit::PerSecond)
         .peer(4100.0);
-    if let Some(echo) = bench.echo {
-        figure.at_least(0.6 * echo);
+    if let Some(goal) = bench.goals().gets {
+        figure.at_least(goal);
     }
     target.close().await
 }
@@ -90,18 +86,37 @@ pub(super) async fn gets(bench: &Bench, section: &mut Section) -> anyhow::Result
 pub(super) async fn updates(bench: &Bench, section: &mut Section) -> anyhow::Result<()> {
     let target = filled(bench, "updates").await?;
     let count = bench.sizes.pods;
-    section.about = format!(
-        "an annotation of {count} pods, unconditionally, one after another; {} callers on {} connections",
-        bench.callers, bench.connections
-    );
     let pods = target.pods()?;
-    let update = move |turn| [pods.update.call(turn % count, turn / count + 1)];
+    let known = if pods.updates_last_known {
+        known(bench, &target).await?
+    } else {
+        Vec::new()
+    };
+    section.about = format!(
+        "an annotation of {count} pods, {}, one after another; {} callers on {} connections",
+        if pods.updates_last_known {
+            "with the resourceVersion last seen"
+        } else {
+            "unconditionally"
+        },
+        bench.callers,
+        bench.connections
+    );
+    let update = move |turn: u64| {
+        let (index, revision) = (turn % count, turn / count + 1);
+        let mut call = pods.update.call(index, revision);
+        if let Some(kept) = known.get(index as usize) {
+            call.body = kept.with(|pod| revised(pod, revision));
+            call.keep = Some(kept.clone());
+        }
+        [call]
+    };
     let meter = target.meter();
     let load = load::closed(&target.pool, bench.callers, 0, window(bench), update).await?;
     section.runs.push(run_of("updates", &load, meter.usage()));
     section
         .figure("updates", load.rate(), Unit::PerSecond)
-        .at_least(8000.0)
+        .at_least(bench.goals().updates)
         .peer(610.0);
     target.close().await
 }
@@ -121,7 +136,7 @@ pub(super) async fn deletes(bench: &Bench, section: &mut Section) -> anyhow::Res
     section.runs.push(run_of("deletes", &load, meter.usage()));
     section
         .figure("deletes", load.rate(), Unit::PerSecond)
-        .at_least(8000.0)
+        .at_least(bench.goals().deletes)
         .peer(890.0);
     target.close().await
 }
@@ -141,20 +156,24 @@ async fn filled(bench: &Bench, scenario: &str) -> anyhow::Result<Target> {
     Ok(target)
 }
 
+/// All pods, as the server sends them.
+async fn known(bench: &Bench, target: &Target) -> anyhow::Result<Vec<Kept>> {
+    let known: Vec<Kept> = (0..bench.sizes.pods).map(|_| Kept::default()).collect();
+    let (pods, kept) = (target.pods()?, known.clone());
+    let get = move |index| {
+        let mut call = pods.get.call(index, 0);
+        call.keep = kept.get(index as usize).cloned();
+        [call]
+    };
+    let until = Until::Count(bench.sizes.pods);
+    load::closed(&target.pool, bench.callers, 0, until, get).await?;
+    Ok(known)
+}
+
 /// The length of the first pod's JSON, as Kubernetes has it.
 async fn stored_bytes(target: &Target) -> anyhow::Result<usize> {
-    let answer = target
-        .pool
-        .connection(0)
-        .fetch(target.pods()?.get.call(0, 0))
-        .await?;
-    let pod = v1::GetPodResponse::decode(answer)?
-        .pod
-        .context("the answer has no pod")?;
-    let bound = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
-    ensure!(
-        bound.is_some_and(|node| !node.is_empty()),
-        "the pod is not bound to a node"
-    );
-    Ok(serde_json::to_vec(&pod)?.len())
+    let get = target.pods()?.get.call(0, 0);
+    target
+        .api
+        .stored(target.pool.connection(0).fetch(get).await?)
 }

@@ -6,14 +6,12 @@ use anyhow::ensure;
 use hdrhistogram::Histogram;
 use tokio::time::Instant;
 
-use super::list::first_page;
 use crate::{
-    client::{Call, Connection, PREFIX, Pool},
+    client::{Connection, Pool},
     host::{Bench, Started},
     load::{self, Schedule, histogram, micros},
     procfs::Usage,
     report::{Latency, Run, Section, Unit},
-    template::Pods,
 };
 
 /// Where the objects are.
@@ -30,8 +28,10 @@ pub(super) async fn run(bench: &Bench, section: &mut Section) -> anyhow::Result<
         sizes.many, sizes.starts
     );
     let mut started = bench.start(&[]).await?;
-    let pool = Pool::open(&started.process.url, bench.connections).await?;
-    bench.fill(&pool, Pods::new(NAMESPACE)?, sizes.many).await?;
+    let endpoint = started.endpoint()?;
+    let pool = Pool::open(&endpoint, bench.connections).await?;
+    let pods = bench.api(&endpoint).pods(None, NAMESPACE)?;
+    bench.fill(&pool, pods, sizes.many).await?;
     drop(pool);
 
     let mut next = sizes.many;
@@ -40,7 +40,7 @@ pub(super) async fn run(bench: &Bench, section: &mut Section) -> anyhow::Result<
         let mut seen = Seen::default();
         for _ in 0..sizes.starts {
             if kill {
-                under_load(&started, &mut next).await?;
+                under_load(bench, &started, &mut next).await?;
             }
             started = started.again(kill).await?;
             seen.look(&started, bench).await?;
@@ -97,17 +97,21 @@ impl Seen {
     async fn look(&mut self, started: &Started, bench: &Bench) -> anyhow::Result<()> {
         let process = &started.process;
         self.listening.saturating_record(micros(process.listening));
-        let mut connection = Connection::open(&process.url).await?;
-        let health = connection.fetch(health()).await?;
+        let endpoint = started.endpoint()?;
+        let api = bench.api(&endpoint);
+        let mut connection = Connection::open(&endpoint).await?;
+        let (health, serving) = api.health();
+        let health = connection.fetch(health).await?;
         self.serving
             .saturating_record(micros(process.spawned.elapsed()));
         ensure!(
-            bytes::Buf::chunk(&health) == SERVING,
+            bytes::Buf::chunk(&health) == serving,
             "the server does not say that it serves"
         );
         let asked = Instant::now();
-        let items = first_page(&mut connection, bench.sizes.page).await?;
+        let page = connection.fetch(api.list("", bench.sizes.page, "")).await?;
         self.list.saturating_record(micros(asked.elapsed()));
+        let items = api.page(page)?.items;
         ensure!(
             i64::try_from(items)? == bench.sizes.page,
             "the first page has {items} items"
@@ -124,23 +128,11 @@ impl Seen {
     }
 }
 
-/// A `grpc.health.v1.HealthCheckResponse` with the status SERVING.
-const SERVING: &[u8] = &[8, 1];
-
-/// An empty `grpc.health.v1.HealthCheckRequest`.
-fn health() -> Call {
-    let message = bytes::Bytes::from_static(&[0; PREFIX]);
-    Call {
-        path: "/grpc.health.v1.Health/Check",
-        message,
-        tenant: None,
-    }
-}
-
 /// Leaves creates in flight, so that a kill meets the server at work.
-async fn under_load(started: &Started, next: &mut u64) -> anyhow::Result<()> {
-    let pool = Pool::open(&started.process.url, 1).await?;
-    let pods = Pods::new(NAMESPACE)?;
+async fn under_load(bench: &Bench, started: &Started, next: &mut u64) -> anyhow::Result<()> {
+    let endpoint = started.endpoint()?;
+    let pool = Pool::open(&endpoint, 1).await?;
+    let pods = bench.api(&endpoint).pods(None, NAMESPACE)?;
     let count = KILLED_AT as u64;
     let first = std::mem::replace(next, *next + count);
     let schedule = Schedule::new(Instant::now(), KILLED_AT);

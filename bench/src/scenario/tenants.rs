@@ -1,17 +1,17 @@
 //! Many tenants with one pod each: how fast they are made, and what is left of them in memory.
 
 use anyhow::Context as _;
-use http::HeaderValue;
 use k8shost_proto::v1;
 
 use super::run_of;
 use crate::{
+    api::{call, template},
     client::Pool,
     host::Bench,
     load::{self, Until},
     procfs::{Meter, peak_mb, rss_mb},
     report::{Section, Unit},
-    template::{INDEX, Pods, Template, call, name},
+    template::{INDEX, Tenant},
 };
 
 const ORG: &str = "bench";
@@ -35,11 +35,10 @@ pub(super) async fn run(bench: &Bench, section: &mut Section) -> anyhow::Result<
         sizes.tenants_idle
     );
     let started = bench.start(&settings).await?;
-    let pid = started
-        .process
-        .pid()
-        .context("the server has no process id")?;
-    let pool = Pool::open(&started.process.url, bench.connections).await?;
+    let pids = started.process.pids();
+    let endpoint = started.endpoint()?;
+    let pool = Pool::open(&endpoint, bench.connections).await?;
+    // Only gRPC has organizations and projects; the pods are of the API that is measured.
     let organization = v1::Organization {
         name: ORG.to_owned(),
         ..Default::default()
@@ -52,7 +51,7 @@ pub(super) async fn run(bench: &Bench, section: &mut Section) -> anyhow::Result<
         &create,
     );
     pool.connection(0).call(create).await?;
-    let rss = || rss_mb(pid).context("the server's memory cannot be read");
+    let rss = || rss_mb(&pids).context("the server's memory cannot be read");
     tokio::time::sleep(sizes.settle).await;
     let idle = rss()?;
 
@@ -64,15 +63,14 @@ pub(super) async fn run(bench: &Bench, section: &mut Section) -> anyhow::Result<
     let project = v1::CreateProjectRequest {
         project: Some(project),
     };
-    let project = Template::new("/k8shost.v1.ProjectService/CreateProject", &project);
-    let pods = Pods::new("default")?;
-    let calls = move |index| {
-        let mut pod = pods.create.call(index, 0);
-        let name = HeaderValue::from_str(&name("p-", index)).expect("names are ASCII");
-        pod.tenant = Some([HeaderValue::from_static(ORG), name]);
-        [project.call(index, 0), pod]
+    let project = template("/k8shost.v1.ProjectService/CreateProject", &project);
+    let tenant = Tenant {
+        org: ORG,
+        project: format!("p-{INDEX}"),
     };
-    let meter = Meter::new(Some(pid));
+    let pods = bench.api(&endpoint).pods(Some(&tenant), "default")?;
+    let calls = move |index| [project.call(index, 0), pods.create.call(index, 0)];
+    let meter = Meter::new(&pids);
     let load = load::closed(&pool, bench.callers, 0, Until::Count(sizes.tenants), calls).await?;
     section
         .runs
@@ -90,7 +88,7 @@ pub(super) async fn run(bench: &Bench, section: &mut Section) -> anyhow::Result<
             Unit::Mb,
         )
         .under(10.0);
-    let peak = peak_mb(pid).context("the server's memory cannot be read")?;
+    let peak = peak_mb(&pids).context("the server's memory cannot be read")?;
     section.figure("memory, at its most", peak, Unit::Mb);
     started.stop().await
 }

@@ -1,24 +1,21 @@
 //! Many watchers of one namespace: every event must reach each of them, once and in order.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail, ensure};
-use bytes::Bytes;
 use hdrhistogram::Histogram;
-use k8shost_proto::v1;
-use prost::Message as _;
 use tokio::{
     task::JoinSet,
     time::{Instant, timeout},
 };
 
-use super::{list::resource_version, run_of};
+use super::run_of;
 use crate::{
+    api::{Added, Api},
     client::{Messages, Pool},
     host::{Bench, Target},
     load::{self, Schedule, histogram, micros},
     report::{Latency, Run, Section, Unit},
-    template::{call, index_of},
 };
 
 /// Between the last watcher's beginning and the first create.
@@ -49,29 +46,6 @@ const RATES: [Rate; 2] = [
         peer_p99_ms: None,
     },
 ];
-
-/// As much of an event as says which it is; the rest is skipped.
-#[derive(Clone, PartialEq, prost::Message)]
-struct Event {
-    #[prost(int32, tag = "1")]
-    kind: i32,
-    #[prost(message, optional, tag = "2")]
-    pod: Option<Pod>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct Pod {
-    #[prost(message, optional, tag = "3")]
-    metadata: Option<Metadata>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct Metadata {
-    #[prost(bytes = "bytes", tag = "1")]
-    name: Bytes,
-    #[prost(bytes = "bytes", tag = "6")]
-    resource_version: Bytes,
-}
 
 pub(super) async fn run(bench: &Bench, section: &mut Section) -> anyhow::Result<()> {
     let sizes = &bench.sizes;
@@ -109,7 +83,8 @@ async fn deliver(
     let schedule = Schedule::new(Instant::now() + LEAD, rate);
     let mut watchers = JoinSet::new();
     for stream in streams {
-        watchers.spawn(Watcher::new(schedule, first, creates).follow(stream));
+        let watcher = Watcher::new(schedule, first, creates);
+        watchers.spawn(watcher.follow(target.api.clone(), stream));
     }
 
     let meter = target.meter();
@@ -150,19 +125,15 @@ async fn deliver(
 
 /// Opens all watches, from the present on.
 async fn watch(bench: &Bench, target: &Target) -> anyhow::Result<Vec<Messages>> {
-    let resource_version =
-        resource_version(&mut target.pool.connection(0), &target.namespace).await?;
+    let list = target.api.list(&target.namespace, 1, "");
+    let answer = target.pool.connection(0).fetch(list).await?;
+    let resource_version = target.api.page(answer)?.resource_version;
     ensure!(
         !resource_version.is_empty(),
         "the list has no resourceVersion"
     );
-    let request = v1::WatchPodsRequest {
-        namespace: target.namespace.clone(),
-        resource_version,
-        ..Default::default()
-    };
-    let request = call("/k8shost.v1.PodService/WatchPods", &request);
-    let pool = Pool::open(&target.url, bench.sizes.watch_connections).await?;
+    let request = target.api.watch(&target.namespace, &resource_version);
+    let pool = Pool::open(&target.endpoint, bench.sizes.watch_connections).await?;
     let mut streams = Vec::with_capacity(bench.sizes.watchers);
     for watcher in 0..bench.sizes.watchers {
         streams.push(pool.connection(watcher).stream(request.clone()).await?);
@@ -208,10 +179,10 @@ impl Watcher {
     }
 
     /// Takes events up to the one that ends the run.
-    async fn follow(mut self, mut stream: Messages) -> anyhow::Result<Vec<u32>> {
+    async fn follow(mut self, api: Arc<dyn Api>, mut stream: Messages) -> anyhow::Result<Vec<u32>> {
         while let Some(event) = stream.next().await? {
             let now = Instant::now();
-            if !self.take(event, now)? {
+            if !self.take(api.added(event)?, now)? {
                 let missing = self.seen.iter().filter(|seen| !**seen).count();
                 ensure!(
                     missing == 0,
@@ -229,38 +200,27 @@ impl Watcher {
     }
 
     /// Checks one event; whether more are to come.
-    fn take(&mut self, event: Bytes, now: Instant) -> anyhow::Result<bool> {
-        let event = Event::decode(event)?;
-        ensure!(
-            event.kind == v1::EventType::Added as i32,
-            "an event has the type {}",
-            event.kind
-        );
-        let metadata = event
-            .pod
-            .and_then(|pod| pod.metadata)
-            .context("an event has no metadata")?;
-        let version = std::str::from_utf8(&metadata.resource_version)?;
-        let version: u64 = version
-            .parse()
-            .context("a resourceVersion is not a number")?;
+    fn take(&mut self, event: Added, now: Instant) -> anyhow::Result<bool> {
+        let Added {
+            index,
+            resource_version: version,
+        } = event;
         let before = std::mem::replace(&mut self.resource_version, version);
         ensure!(
             version > before,
             "resourceVersion {version} came after {before}"
         );
-        let number = index_of(&metadata.name)
-            .and_then(|index| index.checked_sub(self.first))
+        let number = index
+            .checked_sub(self.first)
             .filter(|number| *number <= self.creates)
-            .with_context(|| format!("{:?} was not created in this run", metadata.name))?;
+            .with_context(|| format!("pod {index} was not created in this run"))?;
         if number == self.creates {
             return Ok(false);
         }
         let seen = &mut self.seen[usize::try_from(number)?];
         ensure!(
             !std::mem::replace(seen, true),
-            "{:?} was added twice",
-            metadata.name
+            "pod {index} was added twice"
         );
         let latency = now.saturating_duration_since(self.schedule.at(number));
         self.latencies
@@ -272,23 +232,12 @@ impl Watcher {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::template::name;
 
-    fn event(index: u64, version: u64) -> Bytes {
-        let metadata = v1::ObjectMeta {
-            name: Some(name("web-", index)),
-            resource_version: Some(version.to_string()),
-            ..Default::default()
-        };
-        let pod = v1::Pod {
-            metadata: Some(metadata),
-            ..Default::default()
-        };
-        let event = v1::WatchPodsResponse {
-            r#type: v1::EventType::Added as i32,
-            pod: Some(pod),
-        };
-        event.encode_to_vec().into()
+    fn event(index: u64, resource_version: u64) -> Added {
+        Added {
+            index,
+            resource_version,
+        }
     }
 
     fn watcher() -> Watcher {
