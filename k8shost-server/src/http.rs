@@ -14,6 +14,11 @@ use crate::{grpc, metrics::Metrics, readiness::Readiness, rest, shutdown::Shutdo
 /// Content type of the metrics.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+const TEXT: &str = "text/plain; charset=utf-8";
+
+/// Where the paths of what servers ask each other begin.
+const PEERS: &str = "/k8shost.internal.v1.PeerService/";
+
 /// What answers requests.
 #[derive(Clone)]
 pub(crate) struct App {
@@ -22,11 +27,17 @@ pub(crate) struct App {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) shutdown: Shutdown,
     pub(crate) readiness: Readiness,
+    /// Only other servers are answered: they talk in plain text where everybody else talks TLS.
+    pub(crate) peers_only: bool,
 }
 
 impl App {
     /// Answers any request.
     pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        if self.peers_only && !request.uri().path().starts_with(PEERS) {
+            let message = "Client sent an HTTP request to an HTTPS server.\n".to_owned();
+            return text(StatusCode::BAD_REQUEST, TEXT, message);
+        }
         let content_type = request
             .headers()
             .get(header::CONTENT_TYPE)
@@ -54,7 +65,6 @@ impl App {
 
     /// What is neither gRPC nor Kubernetes'.
     fn page(&self, request: &Request<Incoming>) -> Option<Response<Body>> {
-        const TEXT: &str = "text/plain; charset=utf-8";
         let known = match request.uri().path() {
             "/healthz" | "/livez" => (StatusCode::OK, TEXT, "ok".to_owned()),
             "/readyz" if self.shutdown.is_stopping() => (

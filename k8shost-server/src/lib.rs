@@ -15,11 +15,12 @@ mod rest;
 mod serve;
 mod shutdown;
 mod tenancy;
+mod tls;
 
 pub use check::{accept, check};
 pub use config::{
     Config, ConfigError, LogFormat, PdEndpoints, PeerAddress, PortRange, Settings, Span, StoreArgs,
-    StoreKind,
+    StoreKind, TlsFiles,
 };
 pub use logging::start as start_logging;
 pub use serve::serve;

@@ -29,7 +29,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Starts the server; also what no subcommand means.
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Verifies the data of a stopped server, or of a TiKV cluster: every log, every object, every
     /// digest. Changes nothing.
     Check {
@@ -62,7 +62,7 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Some(Command::Check { store }) => check(&store),
         Some(Command::Accept { store, tenant }) => accept(&store, &tenant).map(|()| true),
-        Some(Command::Serve(args)) => run(args).map(|()| true),
+        Some(Command::Serve(args)) => run(*args).map(|()| true),
         None => run(cli.serve).map(|()| true),
     };
     match outcome {

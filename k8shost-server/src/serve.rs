@@ -16,10 +16,12 @@ use k8shost_store::{
     tikv::TikvKv,
 };
 use tokio::{
-    net::{TcpListener, TcpSocket, TcpStream},
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpSocket},
     signal::unix::{SignalKind, signal},
     task::JoinHandle,
 };
+use tokio_rustls::TlsAcceptor;
 
 use crate::{
     config::{Config, StoreKind},
@@ -32,6 +34,7 @@ use crate::{
     rest,
     shutdown::{self, Shutdown, Trigger},
     tenancy::{ServerSchema, Tenancy},
+    tls::{Handshakes, Opened, Tls},
 };
 
 /// Pings on an idle HTTP/2 connection, and how long an answer may take.
@@ -104,6 +107,8 @@ pub(crate) struct Server {
     peers: Option<Peers>,
     trigger: Trigger,
     accepting: Vec<JoinHandle<()>>,
+    /// Looks for new certificates.
+    renewing: Option<JoinHandle<()>>,
     graceful: Arc<GracefulShutdown>,
     drain_timeout: Duration,
     /// The first address that it listens on.
@@ -117,6 +122,11 @@ impl Server {
         store: Store,
         mut metrics: Metrics,
     ) -> anyhow::Result<Self> {
+        let tls = config.tls.as_ref();
+        let tls = tls
+            .map(|files| Tls::open(files, metrics.registry()))
+            .transpose()?;
+        let acceptor = tls.as_ref().map(Tls::acceptor).transpose()?;
         let (trigger, stopping) = shutdown::channel();
         let schema = Arc::new(ServerSchema::default());
         let usual = log::Config::default();
@@ -165,16 +175,18 @@ impl Server {
             metrics,
             shutdown: stopping.clone(),
             readiness,
+            peers_only: false,
         };
 
         let graceful = Arc::new(GracefulShutdown::new());
         let (mut accepting, mut first) = (Vec::new(), None);
         for listener in listen(&config.listen)? {
             let address = listener.local_addr()?;
-            announce(address);
+            announce(address, acceptor.is_some());
             first.get_or_insert(address);
             accepting.push(tokio::spawn(accept(
                 listener,
+                acceptor.clone(),
                 app.clone(),
                 graceful.clone(),
                 stopping.clone(),
@@ -190,6 +202,7 @@ impl Server {
             peers,
             trigger,
             accepting,
+            renewing: tls.map(|tls| tokio::spawn(tls.follow())),
             graceful,
             drain_timeout: config.drain_timeout,
             address: first,
@@ -199,6 +212,9 @@ impl Server {
     /// Lets what is under way come to its end, and stops.
     pub(crate) async fn stop(self) {
         self.trigger.stop();
+        if let Some(renewing) = self.renewing {
+            renewing.abort();
+        }
         let graceful = self.graceful;
         let drain = async {
             for task in self.accepting {
@@ -269,9 +285,10 @@ fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 }
 
 /// One line for each address, once connections are accepted there.
-fn announce(address: SocketAddr) {
+fn announce(address: SocketAddr, tls: bool) {
+    let scheme = if tls { "https" } else { "http" };
     let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "listening on http://{address}");
+    let _ = writeln!(out, "listening on {scheme}://{address}");
     let _ = out.flush();
 }
 
@@ -289,9 +306,13 @@ fn introduce(config: &Config, address: Option<SocketAddr>) {
         StoreKind::Tikv(options) => writeln!(out, "data at {options}"),
     };
     if let Some(address) = address {
+        let trust = match config.tls {
+            Some(_) => "-cacert CA.pem",
+            None => "-plaintext",
+        };
         let _ = writeln!(
             out,
-            "try: grpcurl -plaintext -d '{{}}' {address} k8shost.v1.NamespaceService/ListNamespaces"
+            "try: grpcurl {trust} -d '{{}}' {address} k8shost.v1.NamespaceService/ListNamespaces"
         );
     }
     let _ = out.flush();
@@ -300,14 +321,26 @@ fn introduce(config: &Config, address: Option<SocketAddr>) {
 /// Accepts connections until the server stops.
 async fn accept(
     listener: TcpListener,
+    acceptor: Option<TlsAcceptor>,
     app: App,
     graceful: Arc<GracefulShutdown>,
     stopping: Shutdown,
 ) {
+    let mut handshakes = Handshakes::default();
     loop {
         let stream = tokio::select! {
             biased;
             () = stopping.wait() => return,
+            Some(opened) = handshakes.next() => {
+                match opened {
+                    Opened::Tls(stream) => connection(stream, app.clone(), &graceful),
+                    Opened::Plain(stream) => {
+                        let app = App { peers_only: true, ..app.clone() };
+                        connection(stream, app, &graceful);
+                    }
+                }
+                continue;
+            }
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) => {
@@ -318,15 +351,21 @@ async fn accept(
                 }
             },
         };
-        connection(stream, app.clone(), &graceful);
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection was gone before it began");
+            continue;
+        }
+        match &acceptor {
+            Some(acceptor) => handshakes.begin(acceptor.clone(), stream),
+            None => connection(stream, app.clone(), &graceful),
+        }
     }
 }
 
-fn connection(stream: TcpStream, app: App, graceful: &GracefulShutdown) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "a connection was gone before it began");
-        return;
-    }
+fn connection<S>(stream: S, app: App, graceful: &GracefulShutdown)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new());
     builder
