@@ -5,6 +5,7 @@ mod config;
 mod controllers;
 mod grpc;
 mod http;
+mod kubeconfig;
 mod logging;
 mod metrics;
 mod peers;
@@ -22,6 +23,7 @@ pub use config::{
     Config, ConfigError, LogFormat, PdEndpoints, PeerAddress, PortRange, Settings, Span, StoreArgs,
     StoreKind, TlsFiles,
 };
+pub use kubeconfig::{KubeconfigArgs, kubeconfig};
 pub use logging::start as start_logging;
 pub use serve::serve;
 
