@@ -2,6 +2,7 @@
 //! of Kubernetes.
 
 mod answer;
+mod compress;
 mod discovery;
 mod objects;
 mod query;
@@ -63,6 +64,7 @@ impl Face {
         let in_flight = Held::new(&self.0.metrics.in_flight);
         let query = Query::of(request.uri());
         let is_watch = query.flag("watch");
+        let gzip = compress::is_accepted(request.headers());
         let verb = verb(request.method(), is_watch);
         let span = tracing::debug_span!(
             "request",
@@ -78,6 +80,11 @@ impl Face {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => answer::refused(&error),
             Err(_) => answer::refused(&refusal::overdue()),
+        };
+        let response = if gzip {
+            compress::compressed(response)
+        } else {
+            response
         };
         drop(in_flight);
         let duration = started.elapsed();
