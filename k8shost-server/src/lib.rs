@@ -4,6 +4,7 @@ mod check;
 mod config;
 mod controllers;
 mod grpc;
+mod health;
 mod http;
 mod kubeconfig;
 mod logging;
@@ -15,6 +16,7 @@ mod registry;
 mod rest;
 mod serve;
 mod shutdown;
+mod stall;
 mod tenancy;
 mod tls;
 

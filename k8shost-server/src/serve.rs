@@ -26,6 +26,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::{
     config::{Config, StoreKind},
     grpc,
+    health::Health,
     http::App,
     metrics::{Held, Metrics},
     peers::Peers,
@@ -33,6 +34,7 @@ use crate::{
     registry::Context,
     rest,
     shutdown::{self, Shutdown, Trigger},
+    stall::Impatient,
     tenancy::{ServerSchema, Tenancy},
     tls::{Handshakes, Opened, Tls},
 };
@@ -40,6 +42,12 @@ use crate::{
 /// Pings on an idle HTTP/2 connection, and how long an answer may take.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long a client may take nothing of what is sent to it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Largest head of a request over HTTP/2; a path alone may have 64 KiB.
+const MAX_HEAD: u32 = 128 << 10;
 
 /// Streams of one connection: watches hold one each.
 const MAX_STREAMS: u32 = 4096;
@@ -162,19 +170,22 @@ impl Server {
             }
         }
         let metrics = Arc::new(metrics);
+        let health = Health {
+            shutdown: stopping.clone(),
+            readiness: readiness.clone(),
+        };
         let app = App {
-            rest: rest::Face::new(tenancy.clone(), metrics.clone(), stopping.clone()),
+            rest: rest::Face::new(tenancy.clone(), metrics.clone(), health.clone()),
             grpc: grpc::Face::new(
                 tenancy,
                 metrics.clone(),
                 stopping.clone(),
-                readiness.clone(),
+                readiness,
                 peers.as_ref().map(|peers| peers.service(stopping.clone())),
             )
             .await?,
             metrics,
-            shutdown: stopping.clone(),
-            readiness,
+            health,
             peers_only: false,
         };
 
@@ -374,6 +385,7 @@ where
         .keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
         .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(MAX_HEAD)
         .initial_stream_window_size(1 << 20)
         .initial_connection_window_size(4 << 20);
     let held = Held::new(&app.metrics.connections);
@@ -383,7 +395,7 @@ where
     });
     let connection = graceful.watch(
         builder
-            .serve_connection(TokioIo::new(stream), service)
+            .serve_connection(TokioIo::new(Impatient::new(stream, PATIENCE)), service)
             .into_owned(),
     );
     tokio::spawn(async move {

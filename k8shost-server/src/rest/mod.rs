@@ -24,6 +24,8 @@ use self::{
     route::{Place, Route},
 };
 use crate::{
+    health::Health,
+    http::AUDIT_ID,
     metrics::{Held, Metrics},
     refusal,
     registry::Tenant,
@@ -42,15 +44,17 @@ struct Inner {
     tenancy: Tenancy,
     metrics: Arc<Metrics>,
     shutdown: Shutdown,
+    health: Health,
 }
 
 impl Face {
     /// The face of these tenants.
-    pub(crate) fn new(tenancy: Tenancy, metrics: Arc<Metrics>, shutdown: Shutdown) -> Self {
+    pub(crate) fn new(tenancy: Tenancy, metrics: Arc<Metrics>, health: Health) -> Self {
         Self(Arc::new(Inner {
             tenancy,
             metrics,
-            shutdown,
+            shutdown: health.shutdown.clone(),
+            health,
         }))
     }
 
@@ -70,6 +74,10 @@ impl Face {
             "request",
             method = verb,
             path = request.uri().path(),
+            audit_id = request
+                .headers()
+                .get(AUDIT_ID)
+                .and_then(|id| id.to_str().ok()),
             tenant = tracing::field::Empty,
             outcome = tracing::field::Empty,
             duration_us = tracing::field::Empty,
@@ -103,7 +111,7 @@ impl Face {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let route = Route::of(request.uri())?;
-        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        let is_read = request.method() == Method::GET;
         match route.place {
             Place::Objects(target) => {
                 let tenant = self.tenant(route.tenant.as_ref()).await?;
@@ -114,14 +122,15 @@ impl Face {
             place if is_read => {
                 // What there is, is told of a tenant that there is.
                 self.tenant(route.tenant.as_ref()).await?;
-                Ok(self.page(&place, request.headers()))
+                Ok(self.page(&place, request.headers(), request.uri().query()))
             }
-            _ => Ok(answer::no_such_page()),
+            Place::Other(_) => Ok(answer::no_such_page()),
+            _ => Err(status::not_allowed()),
         }
     }
 
     /// What is there to be read that is no object.
-    fn page(&self, place: &Place, headers: &HeaderMap) -> Response<Body> {
+    fn page(&self, place: &Place, headers: &HeaderMap, query: Option<&str>) -> Response<Body> {
         let host = headers.get(header::HOST);
         let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
         match place {
@@ -129,10 +138,10 @@ impl Face {
             Place::Groups => discovery::root(headers, Root::Groups, host),
             Place::Group(group) => discovery::group(group),
             Place::Resources { group, version } => discovery::resources(group, version),
-            Place::Other(words) => match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-                // A project's server is this one.
-                ["healthz" | "livez" | "readyz"] => answer::text(StatusCode::OK, "ok"),
-                _ => answer::no_such_page(),
+            // A project's server is this one.
+            Place::Other(words) => match self.0.health.page(&words.join("/"), query) {
+                Some((status, text)) => answer::text(status, text),
+                None => answer::no_such_page(),
             },
             Place::Version | Place::Objects(_) => answer::no_such_page(),
         }

@@ -24,6 +24,7 @@ use super::{
     answer::{self, Form},
     query::{Query, invalid},
     route::Target,
+    status,
     watch::{self, Shown},
 };
 use crate::registry::{
@@ -90,10 +91,10 @@ impl Face {
         call.refuse_what_is_not_there()?;
         let one = !call.target.name.is_empty();
         match (head.method, call.target.subresource.as_str()) {
-            (Method::GET | Method::HEAD, "") if query.flag("watch") => call.watch().await,
-            (Method::GET | Method::HEAD, "") if !one => call.list().await,
+            (Method::GET, "") if query.flag("watch") => call.watch().await,
+            (Method::GET, "") if !one => call.list().await,
             (_, "status") if !kind.rules.has_status => Ok(answer::no_such_page()),
-            (Method::GET | Method::HEAD, "" | "status") if one => call.get().await,
+            (Method::GET, "" | "status") if one => call.get().await,
             (Method::POST, "") if !one => call.create(answer::read(body).await?).await,
             (Method::PUT, "") if one => call.update(Part::Spec, answer::read(body).await?).await,
             (Method::PUT, "status") if one => {
@@ -107,10 +108,7 @@ impl Face {
             (Method::POST, "binding") if one && std::ptr::eq(kind, &raw const PODS) => {
                 call.bind(answer::read(body).await?).await
             }
-            (_, "" | "status" | "binding") => Err(Error::new(
-                Reason::MethodNotAllowed,
-                "the server does not allow this method on the requested resource",
-            )),
+            (_, "" | "status" | "binding") => Err(status::not_allowed()),
             _ => Ok(answer::no_such_page()),
         }
     }
@@ -239,10 +237,7 @@ impl Call<'_> {
     async fn create(&self, body: Bytes) -> Result<Response<Body>, Error> {
         let (object, warnings) = self.object(&body, "CreateOptions")?;
         if self.kind.rules.namespaced && self.target.namespace.is_empty() {
-            return Err(Error::new(
-                Reason::MethodNotAllowed,
-                "the server does not allow this method on the requested resource",
-            ));
+            return Err(status::not_allowed());
         }
         let created = self
             .resource()

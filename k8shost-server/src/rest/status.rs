@@ -25,6 +25,17 @@ pub(crate) fn code(reason: Reason) -> StatusCode {
     }
 }
 
+/// MethodNotAllowed, in Kubernetes' words.
+pub(crate) fn not_allowed() -> Error {
+    let words = "the server does not allow this method on the requested resource";
+    of_the_router(Reason::MethodNotAllowed, words)
+}
+
+/// Kubernetes' router refuses with details that are empty.
+fn of_the_router(reason: Reason, words: impl Into<String>) -> Error {
+    Error::new(reason, words).about("", "", "")
+}
+
 /// The Status that a caller gets.
 pub(crate) fn status(error: &Error) -> Value {
     let mut details = Map::new();
@@ -76,7 +87,7 @@ pub(crate) fn status(error: &Error) -> Value {
         "reason": reason.as_str(),
         "code": code(error.reason).as_u16(),
     });
-    if !details.is_empty() {
+    if !details.is_empty() || error.subject.is_some() {
         status["details"] = Value::Object(details);
     }
     status
