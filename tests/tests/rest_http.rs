@@ -192,3 +192,87 @@ async fn a_head_that_is_too_large_is_refused() {
     );
     assert_eq!(get(&server, &path).await.status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn media_types_that_are_not_there_are_refused_in_kubernetes_words() {
+    let server = Server::start().await;
+    let rest = Rest::new(server.address());
+    let three = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+    let unread = format!(
+        "the body of the request was in an unknown format - accepted media types include: {three}"
+    );
+    let none = format!("406: Not Acceptable\n\nAvailable representations: {three}");
+    let none_of_a_list = format!(
+        "{none}, application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch"
+    );
+    let known = format!("only the following media types are accepted: {three}");
+    let one = format!("{MAPS}/a");
+    let nonsense = "application/json;as=Nonsense;v=v1;g=meta.k8s.io";
+    for (method, path, header, status, reason, message, details) in [
+        (
+            Method::GET,
+            MAPS,
+            ("accept", "text/html"),
+            406,
+            "NotAcceptable",
+            &*none_of_a_list,
+            true,
+        ),
+        (
+            Method::GET,
+            &*one,
+            ("accept", "text/html"),
+            406,
+            "NotAcceptable",
+            &*none,
+            true,
+        ),
+        (
+            Method::GET,
+            MAPS,
+            ("accept", nonsense),
+            406,
+            "NotAcceptable",
+            &*known,
+            false,
+        ),
+        (
+            Method::POST,
+            MAPS,
+            ("content-type", "text/plain"),
+            415,
+            "UnsupportedMediaType",
+            &*unread,
+            false,
+        ),
+        (
+            Method::PUT,
+            &*one,
+            ("content-type", "text/plain"),
+            415,
+            "UnsupportedMediaType",
+            &*unread,
+            false,
+        ),
+        (
+            Method::PATCH,
+            &*one,
+            ("content-type", "application/json"),
+            415,
+            "UnsupportedMediaType",
+            "415: Unsupported Media Type",
+            true,
+        ),
+    ] {
+        let (found, answer) = rest.send(method.clone(), path, &[header], "{}").await;
+        assert_eq!(found.as_u16(), status, "{method} {path} {header:?}");
+        let mut expected = json!({
+            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+            "message": message, "reason": reason, "code": status,
+        });
+        if details {
+            expected["details"] = json!({});
+        }
+        assert_eq!(answer, expected, "{method} {path} {header:?}");
+    }
+}

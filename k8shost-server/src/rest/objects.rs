@@ -75,6 +75,7 @@ impl Face {
             return Ok(answer::no_such_page());
         }
         let (head, body) = request.into_parts();
+        let is_list = head.method == Method::GET && target.name.is_empty();
         let call = Call {
             face: self,
             tenant,
@@ -84,7 +85,7 @@ impl Face {
             headers: &head.headers,
             // Before anything is written: what cannot be answered is not carried out.
             shown: Shown {
-                form: answer::accepted(&head.headers)?,
+                form: answer::accepted(&head.headers, is_list)?,
                 include: Include::parse(query.text("includeObject"))?,
             },
         };
@@ -270,10 +271,7 @@ impl Call<'_> {
             JSON_PATCH => PatchKind::Json,
             MERGE_PATCH => PatchKind::Merge,
             STRATEGIC_PATCH => PatchKind::Strategic,
-            given => {
-                let read = [JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH];
-                return Err(answer::unsupported(given, &read));
-            }
+            _ => return Err(status::no_such_patch()),
         };
         let patch = Patch::parse(kind, &body)?;
         let Target {
@@ -404,10 +402,8 @@ impl Call<'_> {
 
     /// A body that is JSON.
     fn json(&self, body: &[u8]) -> Result<Value, Error> {
-        const JSON: &str = "application/json";
-        let given = answer::content_type(self.headers);
-        if given != JSON {
-            return Err(answer::unsupported(given, &[JSON]));
+        if answer::content_type(self.headers) != "application/json" {
+            return Err(answer::unsupported());
         }
         serde_json::from_slice(body)
             .map_err(|error| Error::bad_request(format!("the body is no JSON: {error}")))
@@ -434,10 +430,7 @@ impl Call<'_> {
         let format = match answer::content_type(self.headers) {
             "application/json" => Format::Json,
             "application/yaml" => Format::Yaml,
-            given => {
-                let read = ["application/json", "application/yaml"];
-                return Err(answer::unsupported(given, &read));
-            }
+            _ => return Err(answer::unsupported()),
         };
         let rules = self.kind.rules;
         let expected = decode::Expected {
