@@ -114,11 +114,9 @@ async fn a_request_that_is_too_large_need_not_be_sent() {
     };
     let expect = "expect: 100-continue\r\n";
     let too_large = "Request entity too large: limit is 3145728";
-    for more in [expect, ""] {
-        let answer = rest_of(open(&server, &post((3 << 20) + 1, more)).await).await;
-        assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
-        assert!(answer.contains(too_large), "{answer}");
-    }
+    let answer = rest_of(open(&server, &post((3 << 20) + 1, expect)).await).await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    assert!(answer.contains(too_large), "{answer}");
     // One that says nothing beforehand is read up to the limit.
     let head = format!(
         "POST {MAPS} HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n\

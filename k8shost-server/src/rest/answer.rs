@@ -73,6 +73,12 @@ pub(crate) fn refused(error: &Error) -> Response<Body> {
     response
 }
 
+/// RequestEntityTooLarge.
+pub(crate) fn too_large() -> Error {
+    let message = format!("Request entity too large: limit is {MAX_REQUEST}");
+    Error::new(Reason::RequestEntityTooLarge, message)
+}
+
 /// The whole body of a request.
 ///
 /// # Errors
@@ -82,14 +88,6 @@ where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let too_large = || {
-        let message = format!("Request entity too large: limit is {MAX_REQUEST}");
-        Error::new(Reason::RequestEntityTooLarge, message)
-    };
-    // Who says so beforehand need not send it.
-    if body.size_hint().lower() > MAX_REQUEST as u64 {
-        return Err(too_large());
-    }
     let whole = Limited::new(body, MAX_REQUEST).collect().await;
     whole.map(|body| body.to_bytes()).map_err(|error| {
         if error.is::<LengthLimitError>() {

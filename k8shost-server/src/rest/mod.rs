@@ -110,6 +110,12 @@ impl Face {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        // Who asks before it is sent is told. Others are read up to the limit: a client that is sending does
+        // not look for an answer.
+        let asks = request.headers().contains_key(header::EXPECT);
+        if asks && request.body().size_hint().lower() > answer::MAX_REQUEST as u64 {
+            return Err(answer::too_large());
+        }
         let route = Route::of(request.uri())?;
         let is_read = request.method() == Method::GET;
         match route.place {
