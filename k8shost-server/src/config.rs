@@ -33,6 +33,15 @@ pub struct Settings {
     )]
     pub listen: Option<Vec<SocketAddr>>,
 
+    /// The certificate that it shows, and those that lead to its authority, in PEM: with it, the server
+    /// talks TLS. Read again when it changes.
+    #[arg(long, env = "K8SHOST_TLS_CERT", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The key of the certificate, in PEM.
+    #[arg(long, env = "K8SHOST_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+
     /// The folder that the embedded store keeps its data in. [default: ./data]
     #[arg(long, env = "K8SHOST_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
@@ -313,9 +322,21 @@ pub enum ConfigError {
         "--listen {0}: not a loopback address; without authentication the server listens on loopback only (127.0.0.1 or [::1])"
     )]
     NotLoopback(SocketAddr),
+    /// A certificate without its key, or a key without its certificate.
+    #[error("--tls-cert and --tls-key go together: {0} is missing")]
+    HalfTls(&'static str),
     /// Ranges that can't serve.
     #[error("--service-cidrs, --node-ports: {0}")]
     Network(String),
+}
+
+/// PEM files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The server's certificate, then those that lead to its authority.
+    pub cert: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
 }
 
 /// Settings with everything decided.
@@ -323,6 +344,8 @@ pub enum ConfigError {
 pub struct Config {
     /// Where to listen, and whether a failure to is an error (it is not for the default IPv6 address).
     pub listen: Vec<(SocketAddr, bool)>,
+    /// The files for TLS; `None`: plain text.
+    pub tls: Option<TlsFiles>,
     /// The data folder.
     pub data_dir: PathBuf,
     /// Where state is kept.
@@ -369,6 +392,8 @@ impl Settings {
     pub fn or(self, other: Self) -> Self {
         Self {
             listen: self.listen.or(other.listen),
+            tls_cert: self.tls_cert.or(other.tls_cert),
+            tls_key: self.tls_key.or(other.tls_key),
             data_dir: self.data_dir.or(other.data_dir),
             store: self.store.or(other.store),
             pd_addr: self.pd_addr.or(other.pd_addr),
@@ -405,6 +430,12 @@ impl Settings {
         if let Some((address, _)) = listen.iter().find(|(a, _)| !a.ip().is_loopback()) {
             return Err(ConfigError::NotLoopback(*address));
         }
+        let tls = match (self.tls_cert, self.tls_key) {
+            (Some(cert), Some(key)) => Some(TlsFiles { cert, key }),
+            (None, None) => None,
+            (Some(_), None) => return Err(ConfigError::HalfTls("--tls-key")),
+            (None, Some(_)) => return Err(ConfigError::HalfTls("--tls-cert")),
+        };
         let mut network = ServiceNetwork::default();
         if let Some(cidrs) = self.service_cidrs {
             network.cidrs = cidrs.iter().map(IpNet::trunc).collect();
@@ -419,6 +450,7 @@ impl Settings {
         }
         Ok(Config {
             listen,
+            tls,
             data_dir: self.data_dir.unwrap_or_else(|| PathBuf::from("data")),
             store,
             peer_address: self.peer_address.map(|address| address.0),

@@ -3,16 +3,25 @@
 use std::convert::Infallible;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use std::sync::Arc;
 use tonic::body::Body;
 use tower::{Layer as _, ServiceExt as _, service_fn};
+use uuid::Uuid;
 
-use crate::{grpc, metrics::Metrics, readiness::Readiness, rest, shutdown::Shutdown};
+use crate::{grpc, health::Health, metrics::Metrics, rest};
 
 /// Content type of the metrics.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The header that names a request.
+pub(crate) const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
+
+const TEXT: &str = "text/plain; charset=utf-8";
+
+/// Where the paths of what servers ask each other begin.
+const PEERS: &str = "/k8shost.internal.v1.PeerService/";
 
 /// What answers requests.
 #[derive(Clone)]
@@ -20,13 +29,18 @@ pub(crate) struct App {
     pub(crate) grpc: grpc::Face,
     pub(crate) rest: rest::Face,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) shutdown: Shutdown,
-    pub(crate) readiness: Readiness,
+    pub(crate) health: Health,
+    /// Only other servers are answered: they talk in plain text where everybody else talks TLS.
+    pub(crate) peers_only: bool,
 }
 
 impl App {
     /// Answers any request.
-    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    pub(crate) async fn answer(&self, mut request: Request<Incoming>) -> Response<Body> {
+        if self.peers_only && !request.uri().path().starts_with(PEERS) {
+            let message = "Client sent an HTTP request to an HTTPS server.\n".to_owned();
+            return text(StatusCode::BAD_REQUEST, TEXT, message);
+        }
         let content_type = request
             .headers()
             .get(header::CONTENT_TYPE)
@@ -46,28 +60,23 @@ impl App {
         if content_type.starts_with(b"application/grpc") {
             return self.grpc.answer(request).await;
         }
-        match self.page(&request) {
+        let audit_id = audit_id(&mut request);
+        let mut response = match self.page(&request) {
             Some(page) => page,
             None => self.rest.answer(request).await,
-        }
+        };
+        response.headers_mut().insert(AUDIT_ID, audit_id);
+        response
     }
 
     /// What is neither gRPC nor Kubernetes'.
     fn page(&self, request: &Request<Incoming>) -> Option<Response<Body>> {
-        const TEXT: &str = "text/plain; charset=utf-8";
         let known = match request.uri().path() {
-            "/healthz" | "/livez" => (StatusCode::OK, TEXT, "ok".to_owned()),
-            "/readyz" if self.shutdown.is_stopping() => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                TEXT,
-                "the server is stopping".to_owned(),
-            ),
-            "/readyz" => match self.readiness.reason() {
-                Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, TEXT, reason),
-                None => (StatusCode::OK, TEXT, "ok".to_owned()),
-            },
             "/metrics" => (StatusCode::OK, OPENMETRICS, self.metrics.text()),
-            _ => return None,
+            path => {
+                let (status, body) = self.health.page(path, request.uri().query())?;
+                (status, TEXT, body)
+            }
         };
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             let message = format!("{} is not offered here, GET is\n", request.method());
@@ -75,6 +84,16 @@ impl App {
         }
         Some(text(known.0, known.1, known.2))
     }
+}
+
+/// The id of a request, which its answer repeats: the caller's own, or a new one.
+fn audit_id<B>(request: &mut Request<B>) -> HeaderValue {
+    let headers = request.headers_mut();
+    let id = headers.entry(AUDIT_ID).or_insert_with(|| {
+        let id = Uuid::new_v4().to_string();
+        HeaderValue::try_from(id).expect("a UUID is made of digits, letters and dashes")
+    });
+    id.clone()
 }
 
 fn text(status: StatusCode, content_type: &'static str, body: String) -> Response<Body> {

@@ -4,7 +4,9 @@ mod check;
 mod config;
 mod controllers;
 mod grpc;
+mod health;
 mod http;
+mod kubeconfig;
 mod logging;
 mod metrics;
 mod peers;
@@ -14,13 +16,16 @@ mod registry;
 mod rest;
 mod serve;
 mod shutdown;
+mod stall;
 mod tenancy;
+mod tls;
 
 pub use check::{accept, check};
 pub use config::{
     Config, ConfigError, LogFormat, PdEndpoints, PeerAddress, PortRange, Settings, Span, StoreArgs,
-    StoreKind,
+    StoreKind, TlsFiles,
 };
+pub use kubeconfig::{KubeconfigArgs, kubeconfig};
 pub use logging::start as start_logging;
 pub use serve::serve;
 

@@ -1,10 +1,12 @@
 //! The `k8shost` binary: flags in, a running server out.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use k8shost_server::{Settings, StoreArgs, accept, check, serve, start_logging};
+use k8shost_server::{
+    Config, KubeconfigArgs, Settings, StoreArgs, accept, check, kubeconfig, serve, start_logging,
+};
 
 /// Objects are allocated by one thread and freed by another all the time, which costs glibc's allocator
 /// a quarter of the CPU. Its settings are in `.cargo/config.toml`.
@@ -29,7 +31,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Starts the server; also what no subcommand means.
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Verifies the data of a stopped server, or of a TiKV cluster: every log, every object, every
     /// digest. Changes nothing.
     Check {
@@ -45,6 +47,16 @@ enum Command {
         #[arg(value_name = "ORGANIZATION/PROJECT")]
         tenant: String,
     },
+    /// Prints a kubeconfig for a project: what kubectl and its kin need to use it.
+    Kubeconfig(Box<KubeconfigCommand>),
+}
+
+#[derive(Args)]
+struct KubeconfigCommand {
+    #[command(flatten)]
+    project: KubeconfigArgs,
+    #[command(flatten, next_help_heading = "The server's settings")]
+    serve: ServeArgs,
 }
 
 #[derive(Args)]
@@ -62,7 +74,8 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Some(Command::Check { store }) => check(&store),
         Some(Command::Accept { store, tenant }) => accept(&store, &tenant).map(|()| true),
-        Some(Command::Serve(args)) => run(args).map(|()| true),
+        Some(Command::Kubeconfig(args)) => print_kubeconfig(*args).map(|()| true),
+        Some(Command::Serve(args)) => run(*args).map(|()| true),
         None => run(cli.serve).map(|()| true),
     };
     match outcome {
@@ -75,12 +88,25 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: ServeArgs) -> anyhow::Result<()> {
-    let mut settings = args.settings;
-    if let Some(path) = &args.config {
-        settings = settings.or(Settings::read(path)?);
+impl ServeArgs {
+    /// What the server is told, in all.
+    fn resolve(self) -> anyhow::Result<Config> {
+        let mut settings = self.settings;
+        if let Some(path) = &self.config {
+            settings = settings.or(Settings::read(path)?);
+        }
+        Ok(settings.resolve()?)
     }
-    let config = settings.resolve()?;
+}
+
+fn print_kubeconfig(args: KubeconfigCommand) -> anyhow::Result<()> {
+    let text = kubeconfig(&args.project, &args.serve.resolve()?)?;
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(())
+}
+
+fn run(args: ServeArgs) -> anyhow::Result<()> {
+    let config = args.resolve()?;
     start_logging(&config.log, config.log_format)?;
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -16,14 +16,17 @@ use k8shost_store::{
     tikv::TikvKv,
 };
 use tokio::{
-    net::{TcpListener, TcpSocket, TcpStream},
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpSocket},
     signal::unix::{SignalKind, signal},
     task::JoinHandle,
 };
+use tokio_rustls::TlsAcceptor;
 
 use crate::{
     config::{Config, StoreKind},
     grpc,
+    health::Health,
     http::App,
     metrics::{Held, Metrics},
     peers::Peers,
@@ -31,12 +34,20 @@ use crate::{
     registry::Context,
     rest,
     shutdown::{self, Shutdown, Trigger},
+    stall::Impatient,
     tenancy::{ServerSchema, Tenancy},
+    tls::{Handshakes, Opened, Tls},
 };
 
 /// Pings on an idle HTTP/2 connection, and how long an answer may take.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long a client may take nothing of what is sent to it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Largest head of a request over HTTP/2; a path alone may have 64 KiB.
+const MAX_HEAD: u32 = 128 << 10;
 
 /// Streams of one connection: watches hold one each.
 const MAX_STREAMS: u32 = 4096;
@@ -104,6 +115,8 @@ pub(crate) struct Server {
     peers: Option<Peers>,
     trigger: Trigger,
     accepting: Vec<JoinHandle<()>>,
+    /// Looks for new certificates.
+    renewing: Option<JoinHandle<()>>,
     graceful: Arc<GracefulShutdown>,
     drain_timeout: Duration,
     /// The first address that it listens on.
@@ -117,6 +130,11 @@ impl Server {
         store: Store,
         mut metrics: Metrics,
     ) -> anyhow::Result<Self> {
+        let tls = config.tls.as_ref();
+        let tls = tls
+            .map(|files| Tls::open(files, metrics.registry()))
+            .transpose()?;
+        let acceptor = tls.as_ref().map(Tls::acceptor).transpose()?;
         let (trigger, stopping) = shutdown::channel();
         let schema = Arc::new(ServerSchema::new(&config.network));
         let usual = log::Config::default();
@@ -152,29 +170,34 @@ impl Server {
             }
         }
         let metrics = Arc::new(metrics);
+        let health = Health {
+            shutdown: stopping.clone(),
+            readiness: readiness.clone(),
+        };
         let app = App {
-            rest: rest::Face::new(tenancy.clone(), metrics.clone(), stopping.clone()),
+            rest: rest::Face::new(tenancy.clone(), metrics.clone(), health.clone()),
             grpc: grpc::Face::new(
                 tenancy,
                 metrics.clone(),
                 stopping.clone(),
-                readiness.clone(),
+                readiness,
                 peers.as_ref().map(|peers| peers.service(stopping.clone())),
             )
             .await?,
             metrics,
-            shutdown: stopping.clone(),
-            readiness,
+            health,
+            peers_only: false,
         };
 
         let graceful = Arc::new(GracefulShutdown::new());
         let (mut accepting, mut first) = (Vec::new(), None);
         for listener in listen(&config.listen)? {
             let address = listener.local_addr()?;
-            announce(address);
+            announce(address, acceptor.is_some());
             first.get_or_insert(address);
             accepting.push(tokio::spawn(accept(
                 listener,
+                acceptor.clone(),
                 app.clone(),
                 graceful.clone(),
                 stopping.clone(),
@@ -190,6 +213,7 @@ impl Server {
             peers,
             trigger,
             accepting,
+            renewing: tls.map(|tls| tokio::spawn(tls.follow())),
             graceful,
             drain_timeout: config.drain_timeout,
             address: first,
@@ -199,6 +223,9 @@ impl Server {
     /// Lets what is under way come to its end, and stops.
     pub(crate) async fn stop(self) {
         self.trigger.stop();
+        if let Some(renewing) = self.renewing {
+            renewing.abort();
+        }
         let graceful = self.graceful;
         let drain = async {
             for task in self.accepting {
@@ -269,9 +296,10 @@ fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 }
 
 /// One line for each address, once connections are accepted there.
-fn announce(address: SocketAddr) {
+fn announce(address: SocketAddr, tls: bool) {
+    let scheme = if tls { "https" } else { "http" };
     let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "listening on http://{address}");
+    let _ = writeln!(out, "listening on {scheme}://{address}");
     let _ = out.flush();
 }
 
@@ -289,9 +317,13 @@ fn introduce(config: &Config, address: Option<SocketAddr>) {
         StoreKind::Tikv(options) => writeln!(out, "data at {options}"),
     };
     if let Some(address) = address {
+        let trust = match config.tls {
+            Some(_) => "-cacert CA.pem",
+            None => "-plaintext",
+        };
         let _ = writeln!(
             out,
-            "try: grpcurl -plaintext -d '{{}}' {address} k8shost.v1.NamespaceService/ListNamespaces"
+            "try: grpcurl {trust} -d '{{}}' {address} k8shost.v1.NamespaceService/ListNamespaces"
         );
     }
     let _ = out.flush();
@@ -300,14 +332,26 @@ fn introduce(config: &Config, address: Option<SocketAddr>) {
 /// Accepts connections until the server stops.
 async fn accept(
     listener: TcpListener,
+    acceptor: Option<TlsAcceptor>,
     app: App,
     graceful: Arc<GracefulShutdown>,
     stopping: Shutdown,
 ) {
+    let mut handshakes = Handshakes::default();
     loop {
         let stream = tokio::select! {
             biased;
             () = stopping.wait() => return,
+            Some(opened) = handshakes.next() => {
+                match opened {
+                    Opened::Tls(stream) => connection(stream, app.clone(), &graceful),
+                    Opened::Plain(stream) => {
+                        let app = App { peers_only: true, ..app.clone() };
+                        connection(stream, app, &graceful);
+                    }
+                }
+                continue;
+            }
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) => {
@@ -318,15 +362,21 @@ async fn accept(
                 }
             },
         };
-        connection(stream, app.clone(), &graceful);
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection was gone before it began");
+            continue;
+        }
+        match &acceptor {
+            Some(acceptor) => handshakes.begin(acceptor.clone(), stream),
+            None => connection(stream, app.clone(), &graceful),
+        }
     }
 }
 
-fn connection(stream: TcpStream, app: App, graceful: &GracefulShutdown) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "a connection was gone before it began");
-        return;
-    }
+fn connection<S>(stream: S, app: App, graceful: &GracefulShutdown)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new());
     builder
@@ -335,6 +385,7 @@ fn connection(stream: TcpStream, app: App, graceful: &GracefulShutdown) {
         .keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
         .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(MAX_HEAD)
         .initial_stream_window_size(1 << 20)
         .initial_connection_window_size(4 << 20);
     let held = Held::new(&app.metrics.connections);
@@ -344,7 +395,7 @@ fn connection(stream: TcpStream, app: App, graceful: &GracefulShutdown) {
     });
     let connection = graceful.watch(
         builder
-            .serve_connection(TokioIo::new(stream), service)
+            .serve_connection(TokioIo::new(Impatient::new(stream, PATIENCE)), service)
             .into_owned(),
     );
     tokio::spawn(async move {

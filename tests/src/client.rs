@@ -1,6 +1,6 @@
 //! A client made of the published descriptors: JSON in, JSON out.
 
-use std::{collections::VecDeque, net::SocketAddr, sync::OnceLock};
+use std::{collections::VecDeque, net::SocketAddr, path::Path, sync::OnceLock};
 
 use bytes::{Buf as _, BufMut as _, Bytes};
 use http::uri::PathAndQuery;
@@ -14,7 +14,7 @@ use tonic::{
     client::Grpc,
     codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder},
     metadata::{AsciiMetadataKey, AsciiMetadataValue, MetadataMap},
-    transport::{Channel, Endpoint},
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
 };
 use tonic_types::StatusExt as _;
 
@@ -154,6 +154,21 @@ impl Client {
     /// When nobody listens there.
     pub async fn connect(address: SocketAddr) -> Self {
         let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("a URI");
+        Self::open_at(endpoint).await
+    }
+
+    /// The same over TLS, with a server whose certificate this authority has signed (a PEM file).
+    ///
+    /// # Panics
+    /// When nobody listens there, or shows another certificate.
+    pub async fn connect_tls(address: SocketAddr, authority: &Path) -> Self {
+        let pem = std::fs::read(authority).expect("the authority's certificate");
+        let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem));
+        let endpoint = Endpoint::from_shared(format!("https://{address}")).expect("a URI");
+        Self::open_at(endpoint.tls_config(tls).expect("a certificate")).await
+    }
+
+    async fn open_at(endpoint: Endpoint) -> Self {
         let channel = within("a connection", endpoint.connect())
             .await
             .expect("the server accepts");

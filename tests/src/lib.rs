@@ -9,6 +9,7 @@ mod objects;
 mod random;
 mod rest;
 mod server;
+mod tls;
 mod wire;
 
 use std::{future::Future, time::Duration};
@@ -23,7 +24,8 @@ pub use objects::{
 pub use random::Random;
 pub use rest::{Lines, Rest};
 pub use server::{Output, Server, binary, run};
-pub use wire::{Answer, frame, http1, http2};
+pub use tls::{offer_tls, open_tls};
+pub use wire::{Answer, frame, http1, http1_over, http2, http2_over};
 
 /// How long a test waits for what must come. It is long because it is only reached by a failure.
 pub const PATIENCE: Duration = Duration::from_secs(90);

@@ -259,7 +259,9 @@ impl Server {
         let lines = self.running().lines.borrow();
         let address = lines
             .iter()
-            .find_map(|line| line.strip_prefix("listening on http://"));
+            .find_map(|line| line.strip_prefix("listening on "))
+            .and_then(|url| url.split_once("://"))
+            .map(|(_, address)| address);
         address
             .expect("the server listens")
             .parse()

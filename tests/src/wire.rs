@@ -7,7 +7,10 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
 
 use crate::within;
 
@@ -68,13 +71,22 @@ pub async fn http1(address: SocketAddr, request: http::request::Builder, body: B
     let stream = TcpStream::connect(address)
         .await
         .expect("the server accepts");
+    let request = request.header("host", address.to_string());
+    http1_over(stream, request, body).await
+}
+
+/// A request over HTTP/1.1, on this connection.
+///
+/// # Panics
+/// When the connection fails.
+pub async fn http1_over<S>(stream: S, request: http::request::Builder, body: Bytes) -> Answer
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream));
     let (mut sender, connection) = handshake.await.expect("an HTTP/1.1 connection");
     tokio::spawn(connection);
-    let request = request
-        .header("host", address.to_string())
-        .body(Full::new(body));
-    let request: Request<Full<Bytes>> = request.expect("a request");
+    let request: Request<Full<Bytes>> = request.body(Full::new(body)).expect("a request");
     Answer::read(
         within("an answer", sender.send_request(request))
             .await
@@ -96,14 +108,25 @@ pub async fn http2(
     let stream = TcpStream::connect(address)
         .await
         .expect("the server accepts");
-    let handshake =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
-    let (mut sender, connection) = handshake.await.expect("an HTTP/2 connection");
-    tokio::spawn(connection);
     let mut request = Request::post(format!("http://{address}{path}"));
     for (key, value) in headers {
         request = request.header(*key, *value);
     }
+    http2_over(stream, request, body).await
+}
+
+/// A request over HTTP/2, on this connection.
+///
+/// # Panics
+/// When the connection fails.
+pub async fn http2_over<S>(stream: S, request: http::request::Builder, body: Bytes) -> Answer
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let handshake =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+    let (mut sender, connection) = handshake.await.expect("an HTTP/2 connection");
+    tokio::spawn(connection);
     let request: Request<Full<Bytes>> = request.body(Full::new(body)).expect("a request");
     Answer::read(
         within("an answer", sender.send_request(request))

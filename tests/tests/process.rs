@@ -124,6 +124,8 @@ async fn help_names_every_setting() {
         "serve",
         "check",
         "--listen",
+        "--tls-cert",
+        "--tls-key",
         "--data-dir",
         "--store",
         "--service-cidrs",

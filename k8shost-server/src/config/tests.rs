@@ -31,6 +31,28 @@ fn an_address_that_others_reach_is_refused_by_name() {
 }
 
 #[test]
+fn a_certificate_and_its_key_go_together() {
+    let read = |text: &str| toml::from_str::<Settings>(text).unwrap();
+    let files = TlsFiles {
+        cert: "c.pem".into(),
+        key: "k.pem".into(),
+    };
+    let half = read("tls-cert = 'c.pem'");
+    let whole = half
+        .clone()
+        .or(read("tls-key = 'k.pem'\ntls-cert = 'other'"));
+    assert_eq!(whole.resolve().unwrap().tls, Some(files));
+    assert_eq!(read("").resolve().unwrap().tls, None);
+    for (half, missing) in [
+        (half, "--tls-key is"),
+        (read("tls-key = 'k'"), "--tls-cert is"),
+    ] {
+        let message = half.resolve().unwrap_err().to_string();
+        assert!(message.contains(missing), "{message}");
+    }
+}
+
+#[test]
 fn an_unknown_key_in_the_file_is_named() {
     let message = toml::from_str::<Settings>("retention = \"5m\"\nretension = \"6m\"")
         .unwrap_err()

@@ -13,6 +13,13 @@ use crate::refusal;
 /// The largest request that is taken; Kubernetes' own limit.
 pub(crate) const MAX_REQUEST: usize = 3 << 20;
 
+/// The media types that Kubernetes names where it takes none of what a caller offers.
+const FORMATS: [&str; 3] = [
+    "application/json",
+    "application/yaml",
+    "application/vnd.kubernetes.protobuf",
+];
+
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
@@ -67,6 +74,12 @@ pub(crate) fn refused(error: &Error) -> Response<Body> {
     response
 }
 
+/// RequestEntityTooLarge.
+pub(crate) fn too_large() -> Error {
+    let message = format!("Request entity too large: limit is {MAX_REQUEST}");
+    Error::new(Reason::RequestEntityTooLarge, message)
+}
+
 /// The whole body of a request.
 ///
 /// # Errors
@@ -79,8 +92,7 @@ where
     let whole = Limited::new(body, MAX_REQUEST).collect().await;
     whole.map(|body| body.to_bytes()).map_err(|error| {
         if error.is::<LengthLimitError>() {
-            let message = format!("Request entity too large: limit is {MAX_REQUEST}");
-            Error::new(Reason::RequestEntityTooLarge, message)
+            too_large()
         } else {
             Error::bad_request(format!("the request's body breaks off: {error}"))
         }
@@ -108,11 +120,11 @@ pub(crate) enum Form {
     Metadata(Version),
 }
 
-/// The first form that a caller accepts and that there is.
+/// The first form that a caller accepts and that there is, of objects that are listed or of one.
 ///
 /// # Errors
 /// NotAcceptable.
-pub(crate) fn accepted(headers: &HeaderMap) -> Result<Form, Error> {
+pub(crate) fn accepted(headers: &HeaderMap, is_list: bool) -> Result<Form, Error> {
     let given: Vec<&str> = headers
         .get_all(header::ACCEPT)
         .iter()
@@ -147,11 +159,18 @@ pub(crate) fn accepted(headers: &HeaderMap) -> Result<Form, Error> {
             _ => None,
         }
     };
+    // Kubernetes asks twice: for a media type first, and then for what is to be made of the object.
+    let is_known = |range: &&str| {
+        let media = range.split(';').next().unwrap_or("").trim();
+        matches!(media, "*/*" | "application/*") || FORMATS.contains(&media)
+    };
     given.iter().find_map(form).ok_or_else(|| {
-        Error::new(
-            Reason::NotAcceptable,
-            "only the following media types are accepted: application/json",
-        )
+        if !given.iter().any(is_known) {
+            return status::not_acceptable(is_list);
+        }
+        let known = FORMATS.join(", ");
+        let message = format!("only the following media types are accepted: {known}");
+        Error::new(Reason::NotAcceptable, message)
     })
 }
 
@@ -167,13 +186,13 @@ pub(crate) fn warned(mut response: Response<Body>, warnings: &[String]) -> Respo
     response
 }
 
-/// UnsupportedMediaType, with the media types that are read.
-pub(crate) fn unsupported(given: &str, supported: &[&str]) -> Error {
+/// UnsupportedMediaType of an object, in Kubernetes' words.
+pub(crate) fn unsupported() -> Error {
+    let known = FORMATS.join(", ");
     Error::new(
         Reason::UnsupportedMediaType,
         format!(
-            "the body of the request was in an unknown format - accepted media types include: {}; it was {given}",
-            supported.join(", ")
+            "the body of the request was in an unknown format - accepted media types include: {known}"
         ),
     )
 }
@@ -190,7 +209,7 @@ mod tests {
     fn of(accept: &str) -> Result<Form, Error> {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, accept.parse().unwrap());
-        accepted(&headers)
+        accepted(&headers, true)
     }
 
     #[test]
@@ -219,8 +238,17 @@ mod tests {
         ] {
             assert_eq!(of(accept).unwrap(), form, "{accept}");
         }
-        assert_eq!(accepted(&HeaderMap::new()).unwrap(), Form::Object);
-        let error = of("text/html").unwrap_err();
-        assert_eq!(error.reason, Reason::NotAcceptable);
+        assert_eq!(accepted(&HeaderMap::new(), true).unwrap(), Form::Object);
+        for (accept, words) in [
+            ("text/html, image/*;q=0.8", "406: Not Acceptable"),
+            (
+                "application/json;as=Nonsense;v=v1;g=meta.k8s.io",
+                "only the following",
+            ),
+        ] {
+            let error = of(accept).unwrap_err();
+            assert_eq!(error.reason, Reason::NotAcceptable);
+            assert!(error.message.starts_with(words), "{}", error.message);
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! of Kubernetes.
 
 mod answer;
+mod compress;
 mod discovery;
 mod objects;
 mod openapi;
@@ -26,6 +27,8 @@ use self::{
     route::{Place, Route},
 };
 use crate::{
+    health::Health,
+    http::AUDIT_ID,
     metrics::{Held, Metrics},
     refusal,
     registry::Tenant,
@@ -44,15 +47,17 @@ struct Inner {
     tenancy: Tenancy,
     metrics: Arc<Metrics>,
     shutdown: Shutdown,
+    health: Health,
 }
 
 impl Face {
     /// The face of these tenants.
-    pub(crate) fn new(tenancy: Tenancy, metrics: Arc<Metrics>, shutdown: Shutdown) -> Self {
+    pub(crate) fn new(tenancy: Tenancy, metrics: Arc<Metrics>, health: Health) -> Self {
         Self(Arc::new(Inner {
             tenancy,
             metrics,
-            shutdown,
+            shutdown: health.shutdown.clone(),
+            health,
         }))
     }
 
@@ -66,11 +71,16 @@ impl Face {
         let in_flight = Held::new(&self.0.metrics.in_flight);
         let query = Query::of(request.uri());
         let is_watch = query.flag("watch");
+        let gzip = compress::is_accepted(request.headers());
         let verb = verb(request.method(), is_watch);
         let span = tracing::debug_span!(
             "request",
             method = verb,
             path = request.uri().path(),
+            audit_id = request
+                .headers()
+                .get(AUDIT_ID)
+                .and_then(|id| id.to_str().ok()),
             tenant = tracing::field::Empty,
             outcome = tracing::field::Empty,
             duration_us = tracing::field::Empty,
@@ -81,6 +91,11 @@ impl Face {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => answer::refused(&error),
             Err(_) => answer::refused(&refusal::overdue()),
+        };
+        let response = if gzip {
+            compress::compressed(response)
+        } else {
+            response
         };
         drop(in_flight);
         let duration = started.elapsed();
@@ -98,8 +113,14 @@ impl Face {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        // Who asks before it is sent is told. Others are read up to the limit: a client that is sending does
+        // not look for an answer.
+        let asks = request.headers().contains_key(header::EXPECT);
+        if asks && request.body().size_hint().lower() > answer::MAX_REQUEST as u64 {
+            return Err(answer::too_large());
+        }
         let route = Route::of(request.uri())?;
-        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        let is_read = request.method() == Method::GET;
         match route.place {
             Place::Objects(target) => {
                 let tenant = self.tenant(route.tenant.as_ref()).await?;
@@ -128,14 +149,15 @@ impl Face {
                         _ => Ok(answer::no_such_page()),
                     };
                 }
-                Ok(self.page(&place, request.headers()))
+                Ok(self.page(&place, request.headers(), request.uri().query()))
             }
-            _ => Ok(answer::no_such_page()),
+            Place::Other(_) => Ok(answer::no_such_page()),
+            _ => Err(status::not_allowed()),
         }
     }
 
     /// What is there to be read that is no object.
-    fn page(&self, place: &Place, headers: &HeaderMap) -> Response<Body> {
+    fn page(&self, place: &Place, headers: &HeaderMap, query: Option<&str>) -> Response<Body> {
         let host = headers.get(header::HOST);
         let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
         match place {
@@ -143,10 +165,10 @@ impl Face {
             Place::Groups => discovery::root(headers, Root::Groups, host),
             Place::Group(group) => discovery::group(group),
             Place::Resources { group, version } => discovery::resources(group, version),
-            Place::Other(words) => match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-                // A project's server is this one.
-                ["healthz" | "livez" | "readyz"] => answer::text(StatusCode::OK, "ok"),
-                _ => answer::no_such_page(),
+            // A project's server is this one.
+            Place::Other(words) => match self.0.health.page(&words.join("/"), query) {
+                Some((status, text)) => answer::text(status, text),
+                None => answer::no_such_page(),
             },
             Place::Version | Place::Objects(_) => answer::no_such_page(),
         }

@@ -17,7 +17,7 @@ use super::{
     query::{Query, invalid},
     route::Target,
     shown::Shown,
-    watch,
+    status, watch,
 };
 use crate::registry::{
     Resource, Tenant,
@@ -45,6 +45,7 @@ impl Face {
             return Ok(answer::no_such_page());
         }
         let (head, body) = request.into_parts();
+        let is_list = head.method == Method::GET && target.name.is_empty();
         let call = Call {
             face: self,
             tenant,
@@ -53,7 +54,7 @@ impl Face {
             headers: &head.headers,
             // Before anything is written: what cannot be answered is not carried out.
             shown: Shown {
-                form: answer::accepted(&head.headers)?,
+                form: answer::accepted(&head.headers, is_list)?,
                 include: Include::parse(query.text("includeObject"))?,
                 kind,
                 view,
@@ -65,14 +66,12 @@ impl Face {
             .part(&call.target.subresource)
             .map(|part| part.name);
         match (head.method, part) {
-            (Method::GET | Method::HEAD, Some("")) if query.flag("watch") || call.target.watch => {
+            (Method::GET, Some("")) if query.flag("watch") || call.target.watch => {
                 call.watch().await
             }
-            _ if call.target.watch => Err(not_allowed()),
-            (Method::GET | Method::HEAD, Some("")) if !one => call.list().await,
-            (Method::GET | Method::HEAD, Some(part)) if one && part != "finalize" => {
-                call.get().await
-            }
+            _ if call.target.watch => Err(status::not_allowed()),
+            (Method::GET, Some("")) if !one => call.list().await,
+            (Method::GET, Some(part)) if one && part != "finalize" => call.get().await,
             (Method::POST, Some("")) if !one => call.create(answer::read(body).await?).await,
             (Method::PUT, Some(part)) if one => call.update(part, answer::read(body).await?).await,
             (Method::PATCH, Some(part)) if one && part != "finalize" => {
@@ -88,7 +87,7 @@ impl Face {
             {
                 call.bind(answer::read(body).await?).await
             }
-            (_, Some(_)) => Err(not_allowed()),
+            (_, Some(_)) => Err(status::not_allowed()),
             _ => Ok(answer::no_such_page()),
         }
     }
@@ -179,10 +178,8 @@ impl Call<'_> {
 
     /// A body that is JSON.
     pub(super) fn json(&self, body: &[u8]) -> Result<Value, Error> {
-        const JSON: &str = "application/json";
-        let given = answer::content_type(self.headers);
-        if given != JSON {
-            return Err(answer::unsupported(given, &[JSON]));
+        if answer::content_type(self.headers) != "application/json" {
+            return Err(answer::unsupported());
         }
         serde_json::from_slice(body)
             .map_err(|error| Error::bad_request(format!("the body is no JSON: {error}")))
@@ -209,10 +206,7 @@ impl Call<'_> {
         let format = match answer::content_type(self.headers) {
             "application/json" => Format::Json,
             "application/yaml" => Format::Yaml,
-            given => {
-                let read = ["application/json", "application/yaml"];
-                return Err(answer::unsupported(given, &read));
-            }
+            _ => return Err(answer::unsupported()),
         };
         let rules = self.rules();
         let expected = decode::Expected {
@@ -224,12 +218,4 @@ impl Call<'_> {
         let read = decode::object(body, format, &expected, self.validation(options)?)?;
         Ok((read.object, read.warnings))
     }
-}
-
-/// What Kubernetes answers to a method that a resource does not have.
-pub(super) fn not_allowed() -> Error {
-    Error::new(
-        Reason::MethodNotAllowed,
-        "the server does not allow this method on the requested resource",
-    )
 }

@@ -25,6 +25,36 @@ pub(crate) fn code(reason: Reason) -> StatusCode {
     }
 }
 
+/// MethodNotAllowed, in Kubernetes' words.
+pub(crate) fn not_allowed() -> Error {
+    let words = "the server does not allow this method on the requested resource";
+    of_the_router(Reason::MethodNotAllowed, words)
+}
+
+/// NotAcceptable, with what there is, at a place where objects are listed and watched, or at another.
+pub(crate) fn not_acceptable(is_list: bool) -> Error {
+    let watched = if is_list {
+        ", application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch"
+    } else {
+        ""
+    };
+    let words = format!(
+        "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, application/vnd.kubernetes.protobuf{watched}"
+    );
+    of_the_router(Reason::NotAcceptable, words)
+}
+
+/// UnsupportedMediaType of a patch that is none of the kinds that there are.
+pub(crate) fn no_such_patch() -> Error {
+    let words = "415: Unsupported Media Type";
+    of_the_router(Reason::UnsupportedMediaType, words)
+}
+
+/// Kubernetes' router refuses with details that are empty.
+fn of_the_router(reason: Reason, words: impl Into<String>) -> Error {
+    Error::new(reason, words).about("", "", "")
+}
+
 /// The Status that a caller gets.
 pub(crate) fn status(error: &Error) -> Value {
     let mut details = Map::new();
@@ -82,13 +112,8 @@ pub(crate) fn status(error: &Error) -> Value {
             status.remove("reason");
         }
     }
-    let with_details = [
-        Reason::Invalid,
-        Reason::MethodNotAllowed,
-        Reason::NotAcceptable,
-        Reason::UnsupportedMediaType,
-    ];
-    if !details.is_empty() || with_details.contains(&reason) {
+    let named = error.subject.is_some() || reason == Reason::Invalid;
+    if !details.is_empty() || named {
         status["details"] = Value::Object(details);
     }
     status

@@ -15,12 +15,7 @@ use k8shost_types::{
 use serde_json::{Value, json};
 use tonic::body::Body;
 
-use super::{
-    answer,
-    objects::{Call, not_allowed},
-    query::invalid,
-    route::Target,
-};
+use super::{answer, objects::Call, query::invalid, route::Target, status};
 use crate::registry::{
     delete::{DeleteOptions, Propagation},
     json::parse,
@@ -83,7 +78,7 @@ impl Call<'_> {
 
     pub(super) async fn create(&self, body: Bytes) -> Result<Response<Body>, Error> {
         if self.rules().namespaced && self.target.namespace.is_empty() {
-            return Err(not_allowed());
+            return Err(status::not_allowed());
         }
         let options = self.options("CreateOptions")?;
         let (object, warnings) = self.object(&body, "CreateOptions")?;
@@ -138,10 +133,7 @@ impl Call<'_> {
             MERGE_PATCH => PatchKind::Merge,
             STRATEGIC_PATCH => PatchKind::Strategic,
             APPLY_PATCH => return self.apply(part, body).await,
-            given => {
-                let read = [JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH];
-                return Err(answer::unsupported(given, &read));
-            }
+            _ => return Err(status::no_such_patch()),
         };
         let options = self.options("PatchOptions")?;
         if self.query.all("force").next().is_some() {
