@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use k8shost_types::{Error, Reason, table::Version};
+use k8shost_types::{Error, Reason, protobuf, table::Version};
 use serde_json::Value;
 use tonic::body::Body;
 
@@ -120,11 +120,38 @@ pub(crate) enum Form {
     Metadata(Version),
 }
 
-/// The first form that a caller accepts and that there is, of objects that are listed or of one.
+/// How an answer is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    /// JSON.
+    Json,
+    /// YAML, of which JSON is a part: it is written as JSON.
+    Yaml,
+    /// Kubernetes' protobuf.
+    Protobuf,
+}
+
+impl Encoding {
+    /// The media type.
+    pub(crate) fn media(self) -> HeaderValue {
+        match self {
+            Self::Json => JSON,
+            Self::Yaml => HeaderValue::from_static("application/yaml"),
+            Self::Protobuf => HeaderValue::from_static(protobuf::CONTENT_TYPE),
+        }
+    }
+}
+
+/// The first form that a caller accepts and that there is, of objects that are listed or of one; and how it is
+/// written. `messages` says whether there is protobuf of the kind.
 ///
 /// # Errors
 /// NotAcceptable.
-pub(crate) fn accepted(headers: &HeaderMap, is_list: bool) -> Result<Form, Error> {
+pub(crate) fn accepted(
+    headers: &HeaderMap,
+    is_list: bool,
+    messages: bool,
+) -> Result<(Form, Encoding), Error> {
     let given: Vec<&str> = headers
         .get_all(header::ACCEPT)
         .iter()
@@ -134,14 +161,17 @@ pub(crate) fn accepted(headers: &HeaderMap, is_list: bool) -> Result<Form, Error
         .filter(|range| !range.is_empty())
         .collect();
     if given.is_empty() {
-        return Ok(Form::Object);
+        return Ok((Form::Object, Encoding::Json));
     }
     let form = |range: &&str| {
         let mut parts = range.split(';').map(str::trim);
         let media = parts.next().unwrap_or("");
-        if !matches!(media, "application/json" | "application/*" | "*/*") {
-            return None;
-        }
+        let encoding = match media {
+            "application/json" | "application/*" | "*/*" => Encoding::Json,
+            "application/yaml" => Encoding::Yaml,
+            protobuf::CONTENT_TYPE if messages => Encoding::Protobuf,
+            _ => return None,
+        };
         let parameters: Vec<(&str, &str)> = parts.filter_map(|p| p.split_once('=')).collect();
         let parameter = |name: &str| {
             let found = parameters.iter().find(|(key, _)| *key == name);
@@ -152,12 +182,18 @@ pub(crate) fn accepted(headers: &HeaderMap, is_list: bool) -> Result<Form, Error
             ("meta.k8s.io", "v1beta1") => Some(Version::V1Beta1),
             _ => None,
         };
-        match parameter("as") {
+        let form = match parameter("as") {
             "" => Some(Form::Object),
             "Table" => version.map(Form::Table),
             "PartialObjectMetadata" | "PartialObjectMetadataList" => version.map(Form::Metadata),
             _ => None,
-        }
+        };
+        // Of these there are no messages.
+        let form = form.filter(|form| {
+            let json_only = matches!(form, Form::Table(_) | Form::Metadata(Version::V1Beta1));
+            encoding != Encoding::Protobuf || !json_only
+        });
+        form.map(|form| (form, encoding))
     };
     // Kubernetes asks twice: for a media type first, and then for what is to be made of the object.
     let is_known = |range: &&str| {
@@ -206,10 +242,10 @@ pub(crate) fn bytes(value: &Value) -> Bytes {
 mod tests {
     use super::*;
 
-    fn of(accept: &str) -> Result<Form, Error> {
+    fn of(accept: &str) -> Result<(Form, Encoding), Error> {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, accept.parse().unwrap());
-        accepted(&headers, true)
+        accepted(&headers, true, true)
     }
 
     #[test]
@@ -224,10 +260,6 @@ mod tests {
                 Form::Table(Version::V1),
             ),
             (
-                "application/vnd.kubernetes.protobuf,application/json",
-                Form::Object,
-            ),
-            (
                 "application/json; as=Table; v=v1beta1; g=meta.k8s.io, application/json",
                 Form::Table(Version::V1Beta1),
             ),
@@ -236,9 +268,41 @@ mod tests {
                 Form::Metadata(Version::V1),
             ),
         ] {
-            assert_eq!(of(accept).unwrap(), form, "{accept}");
+            assert_eq!(of(accept).unwrap(), (form, Encoding::Json), "{accept}");
         }
-        assert_eq!(accepted(&HeaderMap::new(), true).unwrap(), Form::Object);
+        let messages = "application/vnd.kubernetes.protobuf";
+        for (accept, form, encoding) in [
+            (
+                format!("{messages},application/json"),
+                Form::Object,
+                Encoding::Protobuf,
+            ),
+            (
+                format!("{messages};as=Table;v=v1;g=meta.k8s.io,application/json"),
+                Form::Object,
+                Encoding::Json,
+            ),
+            (
+                format!("{messages};as=PartialObjectMetadata;v=v1;g=meta.k8s.io"),
+                Form::Metadata(Version::V1),
+                Encoding::Protobuf,
+            ),
+            ("application/yaml".to_owned(), Form::Object, Encoding::Yaml),
+        ] {
+            assert_eq!(of(&accept).unwrap(), (form, encoding), "{accept}");
+        }
+        let usual = (Form::Object, Encoding::Json);
+        assert_eq!(accepted(&HeaderMap::new(), true, true).unwrap(), usual);
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            header::ACCEPT,
+            HeaderValue::from_static("application/vnd.kubernetes.protobuf, */*"),
+        );
+        assert_eq!(
+            accepted(&headers, true, false).unwrap(),
+            usual,
+            "a kind without messages"
+        );
         for (accept, words) in [
             ("text/html, image/*;q=0.8", "406: Not Acceptable"),
             (

@@ -4,8 +4,9 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use k8shost_types::{
     Error, FieldError, Reason, Strategy,
-    decode::{self, FieldValidation, Format},
+    decode::{self, FieldValidation, Format, Unreadable},
     field::Path,
+    protobuf,
     schema::{self, Type},
     table::Include,
 };
@@ -46,15 +47,19 @@ impl Face {
         }
         let (head, body) = request.into_parts();
         let is_list = head.method == Method::GET && target.name.is_empty();
+        let rules = view.map_or(kind.rules, |view| view.rules);
+        let messages = protobuf::serves(rules.group(), rules.version(), rules.kind);
+        // Before anything is written: what cannot be answered is not carried out.
+        let (form, encoding) = answer::accepted(&head.headers, is_list, messages)?;
         let call = Call {
             face: self,
             tenant,
             target,
             query,
             headers: &head.headers,
-            // Before anything is written: what cannot be answered is not carried out.
             shown: Shown {
-                form: answer::accepted(&head.headers, is_list)?,
+                form,
+                encoding,
                 include: Include::parse(query.text("includeObject"))?,
                 kind,
                 view,
@@ -135,13 +140,19 @@ impl Call<'_> {
         status: StatusCode,
         object: &Bytes,
     ) -> Result<Response<Body>, Error> {
-        Ok(answer::json(status, self.shown.object(object)?))
+        let media = self.shown.encoding.media();
+        Ok(answer::typed(status, media, self.shown.object(object)?))
     }
 
     async fn list(&self) -> Result<Response<Body>, Error> {
         let options = self.query.list(&self.target.namespace)?;
         let page = self.resource().list(&options).await?;
-        Ok(answer::json(StatusCode::OK, self.shown.list(&page)?))
+        let media = self.shown.encoding.media();
+        Ok(answer::typed(
+            StatusCode::OK,
+            media,
+            self.shown.list(&page)?,
+        ))
     }
 
     async fn watch(&self) -> Result<Response<Body>, Error> {
@@ -176,13 +187,23 @@ impl Call<'_> {
         }
     }
 
-    /// A body that is JSON.
+    /// A body that is no object of the kind.
     pub(super) fn json(&self, body: &[u8]) -> Result<Value, Error> {
-        if answer::content_type(self.headers) != "application/json" {
-            return Err(answer::unsupported());
+        match decode::parse(body, self.format()?, None) {
+            Ok(read) => Ok(read.value),
+            Err(Unreadable::Excess(error)) => Err(*error),
+            Err(Unreadable::Syntax(words)) => Err(Error::bad_request(words)),
         }
-        serde_json::from_slice(body)
-            .map_err(|error| Error::bad_request(format!("the body is no JSON: {error}")))
+    }
+
+    /// How the body is written.
+    fn format(&self) -> Result<Format, Error> {
+        match answer::content_type(self.headers) {
+            "application/json" => Ok(Format::Json),
+            "application/yaml" => Ok(Format::Yaml),
+            protobuf::CONTENT_TYPE => Ok(Format::Protobuf),
+            _ => Err(answer::unsupported()),
+        }
     }
 
     /// The schema of the kind.
@@ -203,11 +224,7 @@ impl Call<'_> {
 
     /// The object in a body, and what to warn of.
     pub(super) fn object(&self, body: &[u8], options: &str) -> Result<(Value, Vec<String>), Error> {
-        let format = match answer::content_type(self.headers) {
-            "application/json" => Format::Json,
-            "application/yaml" => Format::Yaml,
-            _ => return Err(answer::unsupported()),
-        };
+        let format = self.format()?;
         let rules = self.rules();
         let expected = decode::Expected {
             group: rules.group(),

@@ -5,12 +5,12 @@ use std::{sync::Arc, time::SystemTime};
 use bytes::Bytes;
 use k8shost_store::log::Object;
 use k8shost_types::{
-    Error, Strategy, apply,
+    Error, Reason, Strategy, apply, protobuf,
     table::{self, Include, Printer},
 };
 use serde_json::{Value, json};
 
-use super::answer::{self, Form};
+use super::answer::{self, Encoding, Form};
 use crate::registry::{
     json::{self as stored, parse},
     kind::{Kind, View},
@@ -21,6 +21,7 @@ use crate::registry::{
 #[derive(Clone, Copy)]
 pub(super) struct Shown {
     pub(super) form: Form,
+    pub(super) encoding: Encoding,
     /// Of a table's rows.
     pub(super) include: Include,
     /// What is stored.
@@ -47,6 +48,9 @@ impl Shown {
 
     /// A stored object.
     pub(super) fn object(&self, object: &Bytes) -> Result<Bytes, Error> {
+        if self.encoding == Encoding::Protobuf {
+            return self.message(object);
+        }
         Ok(match (self.form, self.view) {
             (Form::Object, None) => stored::shown(object),
             (Form::Object, Some(_)) => answer::bytes(&self.tree(object)?),
@@ -65,6 +69,42 @@ impl Shown {
         })
     }
 
+    /// A stored object as a message.
+    fn message(&self, object: &Bytes) -> Result<Bytes, Error> {
+        let rules = self.rules();
+        let message = match (self.form, self.view) {
+            (Form::Metadata(version), _) => {
+                protobuf::encode(&table::partial_metadata(&self.tree(object)?, version))
+            }
+            (_, None) => protobuf::Kind::of(rules.api_version, rules.kind)
+                .and_then(|kind| kind.encode_json(&stored::shown(object))),
+            (_, Some(_)) => protobuf::encode(&self.tree(object)?),
+        };
+        message.map(Bytes::from).map_err(|error| unsayable(&error))
+    }
+
+    /// A list as a message.
+    fn messages(&self, page: &Page) -> Result<Bytes, Error> {
+        let rules = self.rules();
+        let room = page.items.iter().map(|object| object.value.len()).sum();
+        let metadata = metadata(page);
+        let kind = format!("{}List", rules.kind);
+        let (api_version, kind) = match self.form {
+            Form::Metadata(_) => ("meta.k8s.io/v1", "PartialObjectMetadataList"),
+            Form::Object | Form::Table(_) => (rules.api_version, kind.as_str()),
+        };
+        let list = protobuf::List::new(api_version, kind, &metadata, room);
+        let mut list = list.map_err(|error| unsayable(&error))?;
+        for object in &page.items {
+            let pushed = match self.view {
+                None => list.push_json(&stored::shown(&object.value)),
+                Some(_) => list.push(&self.tree(&object.value)?),
+            };
+            pushed.map_err(|error| unsayable(&error))?;
+        }
+        Ok(list.finish().concat().into())
+    }
+
     /// The Table of objects.
     pub(super) fn table<'o>(
         &self,
@@ -78,6 +118,9 @@ impl Shown {
 
     /// A list.
     pub(super) fn list(&self, page: &Page) -> Result<Bytes, Error> {
+        if self.encoding == Encoding::Protobuf {
+            return self.messages(page);
+        }
         let metadata = metadata(page);
         Ok(match (self.form, self.view) {
             (Form::Object, None) => self.whole(&metadata, &page.items),
@@ -146,6 +189,14 @@ impl Shown {
         body.extend_from_slice(b"]}");
         body.into()
     }
+}
+
+/// A stored object that cannot be said in protobuf.
+pub(super) fn unsayable(error: &protobuf::Error) -> Error {
+    Error::new(
+        Reason::Internal,
+        format!("the object cannot be written as protobuf: {error}"),
+    )
 }
 
 /// The metadata of a list.

@@ -7,14 +7,15 @@ use futures::stream;
 use http::{HeaderValue, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::StreamBody;
-use k8shost_types::{Error, table};
+use k8shost_types::{Error, protobuf, table};
+use serde_json::Value;
 use tokio::time::Instant;
 use tonic::body::Body;
 
 use super::{
     Inner,
-    answer::{self, Form},
-    shown::Shown,
+    answer::{self, Encoding, Form},
+    shown::{Shown, unsayable},
     status,
 };
 use crate::{
@@ -55,8 +56,11 @@ pub(super) fn answer(
         watch,
     };
     let body = StreamBody::new(stream::unfold(Some(stream), Stream::step));
-    let json = HeaderValue::from_static("application/json");
-    answer::stream(StatusCode::OK, json, body)
+    let media = match shown.encoding {
+        Encoding::Protobuf => HeaderValue::from_static(protobuf::WATCH_CONTENT_TYPE),
+        Encoding::Json | Encoding::Yaml => Encoding::Json.media(),
+    };
+    answer::stream(StatusCode::OK, media, body)
 }
 
 impl Stream {
@@ -77,8 +81,8 @@ impl Stream {
                 Some((Ok(Frame::data(line)), Some(stream)))
             }
             Err(error) => {
-                let status = status::status(&error).to_string();
-                Some((Ok(Frame::data(line("ERROR", status.as_bytes()))), None))
+                let line = stream.tell("ERROR", &status::status(&error));
+                line.ok().map(|line| (Ok(Frame::data(line)), None))
             }
         }
     }
@@ -94,7 +98,10 @@ impl Stream {
             } => {
                 let mut object = self.watch.bookmark(*revision, *initial_end);
                 object["apiVersion"] = self.shown.rules().api_version.into();
-                return Ok(line("BOOKMARK", object.to_string().as_bytes()));
+                if let Form::Metadata(version) = self.shown.form {
+                    object = table::partial_metadata(&object, version);
+                }
+                return self.tell("BOOKMARK", &object);
             }
         };
         match version {
@@ -105,9 +112,22 @@ impl Stream {
         }
     }
 
+    /// An event that tells of no stored object.
+    fn tell(&self, event: &str, object: &Value) -> Result<Bytes, Error> {
+        if self.shown.encoding != Encoding::Protobuf {
+            return Ok(line(event, object.to_string().as_bytes()));
+        }
+        let object = protobuf::encode(object).map_err(|error| unsayable(&error))?;
+        Ok(protobuf::watch_event(event, &object).into())
+    }
+
     fn show(&mut self, event: &str, object: &Bytes) -> Result<Bytes, Error> {
         let Form::Table(version) = self.shown.form else {
-            return Ok(line(event, &self.shown.object(object)?));
+            let object = self.shown.object(object)?;
+            return Ok(match self.shown.encoding {
+                Encoding::Protobuf => protobuf::watch_event(event, &object).into(),
+                Encoding::Json | Encoding::Yaml => line(event, &object),
+            });
         };
         let object = self.shown.tree(object)?;
         let options = table::Options {
