@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -248,11 +249,25 @@ var _ = named("what-has-expired", func(w *world) {
 	}).List(w.ctx, metav1.ListOptions{Limit: 3})
 	fine(err)
 	same("items", len(must(itemsOf(list))), 9)
-	// A watch from too long ago.
+	// A watch from too long ago: what is in memory goes further back than what is promised, until a restart.
+	raw := client.CoreV1().RESTClient()
+	cut := func() error {
+		page := string(must(raw.Get().AbsPath("/metrics").Do(w.ctx).Raw()))
+		_, after, _ := strings.Cut(page, "\nk8shost_truncations_total ")
+		count, _, _ := strings.Cut(after, "\n")
+		// That of the system and that of the default tenant.
+		if times, err := strconv.Atoi(count); err != nil || times < 2 {
+			return fmt.Errorf("it was cut %s times", count)
+		}
+		return nil
+	}
 	eventually("the revision expires", func() error {
 		write()
-		var watching apiwatch.Interface
-		if watching, err = maps.Watch(w.ctx, metav1.ListOptions{ResourceVersion: first.ResourceVersion}); err != nil {
+		eventually("the log is cut", cut)
+		server.down(syscall.SIGTERM)
+		server.up()
+		watching, problem := maps.Watch(w.ctx, metav1.ListOptions{ResourceVersion: first.ResourceVersion})
+		if err = problem; err != nil {
 			return nil
 		}
 		defer watching.Stop()

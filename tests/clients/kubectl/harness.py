@@ -247,14 +247,18 @@ class Kubectl:
     def outcome(self, *words, input=None, env=None):
         """Runs kubectl: its code, and what it has printed."""
         stdin = {"input": as_text(input)} if input is not None else {"stdin": subprocess.DEVNULL}
-        done = subprocess.run(
-            [self.program, *words],
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT,
-            env=dict(self.environment, **(env or {})),
-            **stdin,
-        )
+        try:
+            done = subprocess.run(
+                [self.program, *words],
+                capture_output=True,
+                text=True,
+                timeout=TIMEOUT,
+                env=dict(self.environment, **(env or {})),
+                **stdin,
+            )
+        except subprocess.TimeoutExpired as late:
+            text = ((late.stdout or b"") + (late.stderr or b"")).decode(errors="replace")
+            raise Failed(f"kubectl {' '.join(words)} has not ended, but printed:\n{text}") from None
         return done.returncode, Output(done.stdout, done.stderr)
 
     def __call__(self, *words, input=None, code=0, env=None):

@@ -85,9 +85,7 @@ def main():
     unique = int(time.time()) % 100000
     counts = {True: 0, False: 0}
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        futures = [
-            pool.submit(run, *task, options, f"{unique}-{number}") for number, task in enumerate(work)
-        ]
+        futures = [pool.submit(run, *task, options, f"{unique}-{number}") for number, task in enumerate(work)]
         for future in concurrent.futures.as_completed(futures):
             line, passed = future.result()
             counts[passed] += 1

@@ -91,7 +91,10 @@ def deployment(name, replicas=3):
 def typed_core(api, namespace):
     core = client.CoreV1Api(api)
     made = core.create_namespaced_pod(namespace, pod("web", app="web"))
-    same((made.metadata.namespace, made.spec.restart_policy, made.status.phase), (namespace, "Always", "Pending"))
+    same(
+        (made.metadata.namespace, made.spec.restart_policy, made.status.phase),
+        (namespace, "Always", "Pending"),
+    )
     same(isinstance(made.metadata.creation_timestamp, datetime.datetime), True)
     same(made.spec.containers[0].readiness_probe.http_get.port, "web")
     message = refused(409, "AlreadyExists", core.create_namespaced_pod, namespace, pod("web"))
@@ -110,7 +113,9 @@ def typed_core(api, namespace):
     changed.status.phase = "Running"
     same(core.replace_namespaced_pod_status("web", namespace, changed).status.phase, "Running")
 
-    found = core.list_namespaced_pod(namespace, label_selector="tier in (front)", field_selector="status.phase=Running")
+    found = core.list_namespaced_pod(
+        namespace, label_selector="tier in (front)", field_selector="status.phase=Running"
+    )
     same([item.metadata.name for item in found.items], ["web"])
     same(core.list_namespaced_pod(namespace, label_selector="tier=back").items, [])
     same("web" in [i.metadata.name for i in core.list_pod_for_all_namespaces().items], True)
@@ -125,8 +130,12 @@ def typed_core(api, namespace):
         spec=client.V1ServiceSpec(ports=[client.V1ServicePort(port=80)], selector={"app": "web"}),
     )
     made = core.create_namespaced_service(namespace, service)
-    same((made.spec.type, bool(made.spec.cluster_ip), made.spec.ports[0].target_port), ("ClusterIP", True, 80))
-    binding = client.V1Binding(metadata=client.V1ObjectMeta(name="b"), target=client.V1ObjectReference(kind="Node", name="far"))
+    same(
+        (made.spec.type, bool(made.spec.cluster_ip), made.spec.ports[0].target_port), ("ClusterIP", True, 80)
+    )
+    binding = client.V1Binding(
+        metadata=client.V1ObjectMeta(name="b"), target=client.V1ObjectReference(kind="Node", name="far")
+    )
     core.create_namespaced_pod(namespace, pod("b"))
     core.create_namespaced_pod_binding("b", namespace, binding, _preload_content=False)
     same(core.read_namespaced_pod("b", namespace).spec.node_name, "far")
@@ -136,11 +145,16 @@ def typed_core(api, namespace):
 def typed_apps(api, namespace):
     apps = client.AppsV1Api(api)
     made = apps.create_namespaced_deployment(namespace, deployment("web"))
-    same((made.spec.replicas, made.spec.strategy.rolling_update.max_surge, made.metadata.generation), (3, "25%", 1))
+    same(
+        (made.spec.replicas, made.spec.strategy.rolling_update.max_surge, made.metadata.generation),
+        (3, "25%", 1),
+    )
     same(apps.read_namespaced_deployment_scale("web", namespace).spec.replicas, 3)
     apps.patch_namespaced_deployment_scale("web", namespace, {"spec": {"replicas": 5}})
     same(apps.read_namespaced_deployment("web", namespace).spec.replicas, 5)
-    apps.patch_namespaced_deployment_status("web", namespace, {"status": {"replicas": 5, "observedGeneration": 2}})
+    apps.patch_namespaced_deployment_status(
+        "web", namespace, {"status": {"replicas": 5, "observedGeneration": 2}}
+    )
     same(apps.read_namespaced_deployment_status("web", namespace).status.replicas, 5)
     message = refused(404, "NotFound", apps.read_namespaced_deployment, "none", namespace)
     same(message, 'deployments.apps "none" not found')
@@ -165,12 +179,17 @@ def patches(api, namespace):
         return [(c.name, c.image) for c in answer.spec.template.spec.containers]
 
     more = {"spec": {"template": {"spec": {"containers": [{"name": "side", "image": "busybox"}]}}}}
-    same(sorted(containers(more, "application/strategic-merge-patch+json")), [("c", "nginx:1.27"), ("side", "busybox")])
+    same(
+        sorted(containers(more, "application/strategic-merge-patch+json")),
+        [("c", "nginx:1.27"), ("side", "busybox")],
+    )
     same(containers(more, "application/merge-patch+json"), [("side", "busybox")])
     change = [{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "busybox:2"}]
     same(containers(change, "application/json-patch+json"), [("side", "busybox:2")])
     # A list is a JSON patch, of itself.
-    answer = apps.patch_namespaced_deployment("web", namespace, [{"op": "replace", "path": "/spec/replicas", "value": 1}])
+    answer = apps.patch_namespaced_deployment(
+        "web", namespace, [{"op": "replace", "path": "/spec/replicas", "value": 1}]
+    )
     same(answer.spec.replicas, 1)
 
 
@@ -190,7 +209,10 @@ def server_side_apply(api, namespace):
     same(applied("two", {"a": "2"}, force=True).data, {"a": "2", "b": "1"})
     made = applied("one", {})
     same(made.data, {"a": "2"})
-    same(sorted((m.manager, m.operation) for m in made.metadata.managed_fields), [("one", "Apply"), ("two", "Apply")])
+    same(
+        sorted((m.manager, m.operation) for m in made.metadata.managed_fields),
+        [("one", "Apply"), ("two", "Apply")],
+    )
 
 
 @case
@@ -201,7 +223,11 @@ def watches(api, namespace):
 
     def read():
         for event in watch.Watch().stream(
-            core.list_namespaced_pod, namespace, label_selector="app=web", resource_version=begun, timeout_seconds=20
+            core.list_namespaced_pod,
+            namespace,
+            label_selector="app=web",
+            resource_version=begun,
+            timeout_seconds=20,
         ):
             found.append((event["type"], event["object"].metadata.name, event["object"].status.phase))
             if event["type"] == "DELETED":
@@ -219,7 +245,9 @@ def watches(api, namespace):
 
     # From the present on, until the time is over.
     core.create_namespaced_pod(namespace, pod("late", app="web"))
-    events = list(watch.Watch().stream(core.list_namespaced_pod, namespace, label_selector="app=web", timeout_seconds=1))
+    events = list(
+        watch.Watch().stream(core.list_namespaced_pod, namespace, label_selector="app=web", timeout_seconds=1)
+    )
     same([(e["type"], e["object"].metadata.name) for e in events], [("ADDED", "late")])
 
 
@@ -284,7 +312,10 @@ def dynamic_client(api, namespace):
         made = deployments.create(body=deployment("web", 2), namespace=namespace)
         same((made.spec.replicas, made.status.observedGeneration), (2, None))
         changed = deployments.patch(
-            body={"spec": {"replicas": 4}}, name="web", namespace=namespace, content_type="application/merge-patch+json"
+            body={"spec": {"replicas": 4}},
+            name="web",
+            namespace=namespace,
+            content_type="application/merge-patch+json",
         )
         same(changed.spec.replicas, 4)
         stale = made.to_dict()
@@ -295,11 +326,18 @@ def dynamic_client(api, namespace):
         else:
             raise AssertionError("a stale update was taken")
         applied = deployments.server_side_apply(
-            body={**deployment("web", 4)}, name="web", namespace=namespace, field_manager="me", force_conflicts=True
+            body={**deployment("web", 4)},
+            name="web",
+            namespace=namespace,
+            field_manager="me",
+            force_conflicts=True,
         )
         same(applied.spec.replicas, 4)
         same(deployments.scale.get(name="web", namespace=namespace).spec.replicas, 4)
-        same([i.metadata.name for i in deployments.get(namespace=namespace, label_selector="app=web").items], ["web"])
+        same(
+            [i.metadata.name for i in deployments.get(namespace=namespace, label_selector="app=web").items],
+            ["web"],
+        )
         events = []
         for event in deployments.watch(namespace=namespace, timeout=2):
             events.append((event["type"], event["object"].metadata.name))
@@ -329,7 +367,9 @@ def evictions_and_reviews(api, namespace):
     core.create_namespaced_pod_eviction("web", namespace, body)
     refused(404, "NotFound", core.read_namespaced_pod, "web", namespace)
     attributes = client.V1ResourceAttributes(namespace=namespace, verb="get", resource="pods")
-    review = client.V1SelfSubjectAccessReview(spec=client.V1SelfSubjectAccessReviewSpec(resource_attributes=attributes))
+    review = client.V1SelfSubjectAccessReview(
+        spec=client.V1SelfSubjectAccessReviewSpec(resource_attributes=attributes)
+    )
     answer = client.AuthorizationV1Api(api).create_self_subject_access_review(review)
     same(answer.status.allowed, True)
     same(client.VersionApi(api).get_code().minor, "35")

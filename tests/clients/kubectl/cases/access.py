@@ -17,7 +17,10 @@ def auth_can_i(k):
     out = k("auth", "can-i", "--list")
     like(out, r"^Resources +Non-Resource URLs +Resource Names +Verbs$")
     like(out, r"^\*\.\* +\[\] +\[\] +\[\*\]$")
-    has(k("auth", "can-i", "get", "nonsense").err, "Warning: the server doesn't have a resource type 'nonsense'")
+    has(
+        k("auth", "can-i", "get", "nonsense").err,
+        "Warning: the server doesn't have a resource type 'nonsense'",
+    )
 
 
 @case(since=(1, 28))
@@ -68,7 +71,10 @@ def certificates(k):
     k("create", "-f", "-", input=request)
     try:
         same(rows(k("get", "csr", name))[0][-1], "Pending")
-        same(k("certificate", "approve", name), f"certificatesigningrequest.certificates.k8s.io/{name} approved\n")
+        same(
+            k("certificate", "approve", name),
+            f"certificatesigningrequest.certificates.k8s.io/{name} approved\n",
+        )
         same(rows(k("get", "csr", name))[0][-1], "Approved")
         err = k.fails("certificate", "deny", name)
         has(err, f"error: certificate signing request {json.dumps(name)} is already Approved")
@@ -101,9 +107,40 @@ def kubeconfig(k):
     org, project = parts[parts.index("orgs") + 1], parts[parts.index("projects") + 1]
     server = "/".join(parts[:3])
     words = [k.binary, "kubeconfig", "--org", org, "--project", project, "--server", server]
-    text = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    made = subprocess.run(words, capture_output=True, text=True, check=False)
+    same((made.returncode, made.stderr), (0, ""))
+    text = made.stdout
     env = {"KUBECONFIG": k.file("made", text)}
     has(k("config", "view", env=env), k.root.url)
     k("create", "configmap", "c", "-n", k.namespace, env=env)
     same(k("get", "cm", "c", "-o", "name"), "configmap/c\n")
-    same(json.loads(k("config", "view", "-o", "json", env=env))["clusters"][0]["cluster"]["server"], k.root.url)
+    same(
+        json.loads(k("config", "view", "-o", "json", env=env))["clusters"][0]["cluster"]["server"], k.root.url
+    )
+
+
+@case
+def tls(k):
+    if not k.binary:
+        raise Failed("this case needs --binary")
+    cert, key = k.file("cert.pem", ""), k.file("key.pem", "")
+    words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    words += ["-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1", "-out", cert, "-keyout", key]
+    subprocess.run(words, capture_output=True, check=True)
+    words = [k.binary, "--listen", "127.0.0.1:0", "--store", "memory", "--tls-cert", cert, "--tls-key", key]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        try:
+            line = next((line for line in server.stdout if line.startswith("listening on ")), "")
+            url = line.split()[-1] if line else ""
+            same(url.startswith("https://127.0.0.1:"), True)
+            words = [k.binary, "kubeconfig", "--server", url]
+            made = subprocess.run(
+                [*words, "--certificate-authority", cert], capture_output=True, text=True, check=True
+            )
+            env = {"KUBECONFIG": k.file("made", made.stdout)}
+            has(k("get", "namespaces", "-o", "name", env=env), "namespace/default\n")
+            made = subprocess.run(words, capture_output=True, text=True, check=True)
+            env = {"KUBECONFIG": k.file("distrustful", made.stdout)}
+            has(k.fails("get", "namespaces", env=env), "x509: certificate signed by unknown authority")
+        finally:
+            server.kill()

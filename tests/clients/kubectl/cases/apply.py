@@ -25,7 +25,9 @@ def apply_client_side(k):
     same(found["metadata"]["labels"], {"team": "net", "tier": "front"})
     has(k("get", "deployment", "web", "-o", LAST), '"image":"nginx:1.28"')
     has(k("apply", "view-last-applied", "deployment/web"), "image: nginx:1.28")
-    same(k("apply", "set-last-applied", "-f", "-", input=deployment("web")), "deployment.apps/web configured\n")
+    same(
+        k("apply", "set-last-applied", "-f", "-", input=deployment("web")), "deployment.apps/web configured\n"
+    )
     # set-last-applied stands for an apply that has not been.
     has(k("apply", "view-last-applied", "deployment/web"), "image: nginx:1.27")
 
@@ -41,11 +43,23 @@ def apply_over_what_was_created(k):
 
 @case
 def apply_on_trial(k):
-    same(k("apply", "--dry-run=server", "-f", "-", input=config_map("c")), "configmap/c created (server dry run)\n")
+    same(
+        k("apply", "--dry-run=server", "-f", "-", input=config_map("c")),
+        "configmap/c created (server dry run)\n",
+    )
     k("apply", "-f", "-", input=config_map("c"))
-    same(k("apply", "--dry-run=client", "-f", "-", input=config_map("c", {"k": "w"})), "configmap/c configured (dry run)\n")
-    same(k("apply", "--dry-run=server", "-f", "-", input=config_map("c", {"k": "w"})), "configmap/c configured (server dry run)\n")
-    same(k("apply", "--dry-run=server", "-f", "-", input=config_map("c")), "configmap/c unchanged (server dry run)\n")
+    same(
+        k("apply", "--dry-run=client", "-f", "-", input=config_map("c", {"k": "w"})),
+        "configmap/c configured (dry run)\n",
+    )
+    same(
+        k("apply", "--dry-run=server", "-f", "-", input=config_map("c", {"k": "w"})),
+        "configmap/c configured (server dry run)\n",
+    )
+    same(
+        k("apply", "--dry-run=server", "-f", "-", input=config_map("c")),
+        "configmap/c unchanged (server dry run)\n",
+    )
     same(k("get", "cm", "c", "-o", "jsonpath={.data.k}"), "v")
 
 
@@ -69,7 +83,10 @@ def apply_a_set(k):
     has(k(*words, input=two, env=env), "configmap/a created", "configmap/b created")
     has(k(*words, input=two[:1], env=env), "configmap/a unchanged", "configmap/b pruned")
     lacks(k("get", "cm", "-o", "name"), "configmap/b\n")
-    like(k("get", "secret", "mine", "-o", "jsonpath={.metadata.labels}"), r'applyset.kubernetes.io/id":"applyset-')
+    like(
+        k("get", "secret", "mine", "-o", "jsonpath={.metadata.labels}"),
+        r'applyset.kubernetes.io/id":"applyset-',
+    )
 
 
 @case
@@ -124,12 +141,15 @@ def apply_server_side_against_updates(k):
     k(*words, input=deployment("web"))
     k("scale", "deployment", "web", "--replicas=7")
     err = k.fails(*words, input=deployment("web"))
-    has(err, 'Apply failed with 1 conflict: conflict with "kubectl" with subresource "scale" using apps/v1: .spec.replicas')
+    has(
+        err,
+        'Apply failed with 1 conflict: conflict with "kubectl" with subresource "scale" using apps/v1: .spec.replicas',
+    )
     k("set", "image", "deployment/web", "c=nginx:1.28")
     err = k.fails(*words, input=deployment("web"))
     has(
         err,
-        "Apply failed with 2 conflicts: conflicts with \"kubectl",
+        'Apply failed with 2 conflicts: conflicts with "kubectl',
         '.spec.template.spec.containers[name="c"].image',
     )
     same(k(*words, "--force-conflicts", input=deployment("web")), "deployment.apps/web serverside-applied\n")
@@ -142,7 +162,9 @@ def apply_server_side_after_client_side(k):
     # kubectl makes its former updates an apply first, so that it may remove what it had set.
     k("apply", "--server-side", "-f", "-", input=config_map("c", {"a": "2"}))
     same(k.json("get", "cm", "c")["data"], {"a": "2"})
-    fields = json.loads(k("get", "cm", "c", "--show-managed-fields", "-o", "json"))["metadata"]["managedFields"]
+    fields = json.loads(k("get", "cm", "c", "--show-managed-fields", "-o", "json"))["metadata"][
+        "managedFields"
+    ]
     managers = sorted((f["manager"], f["operation"]) for f in fields)
     same(managers, [("kubectl", "Apply"), ("kubectl-last-applied", "Apply")])
 
@@ -157,13 +179,15 @@ def apply_server_side_on_trial(k):
 @case
 def diff(k):
     out = k("diff", "-f", "-", input=config_map("c", {"k": "1"}), code=1)
-    has(out, "+kind: ConfigMap", "+  k: \"1\"")
+    has(out, "+kind: ConfigMap", '+  k: "1"')
     k("apply", "-f", "-", input=config_map("c", {"k": "1"}))
     same(k("diff", "-f", "-", input=config_map("c", {"k": "1"})), "")
     out = k("diff", "-f", "-", input=config_map("c", {"k": "2"}), code=1)
     has(out, '-  k: "1"', '+  k: "2"')
     lacks(out, "managedFields", "+  uid", "-  uid")
-    out = k("diff", "--server-side", "--force-conflicts", "-f", "-", input=config_map("c", {"k": "3"}), code=1)
+    out = k(
+        "diff", "--server-side", "--force-conflicts", "-f", "-", input=config_map("c", {"k": "3"}), code=1
+    )
     has(out, '-  k: "1"', '+  k: "3"')
     same(k("get", "cm", "c", "-o", "jsonpath={.data.k}"), "1")
     k("apply", "-f", "-", input=deployment("web"))

@@ -108,7 +108,10 @@ def delete_a_namespace(k):
     has(k.fails("get", "cm", "c", "-n", name), 'configmaps "c" not found')
     for name in ("default", "kube-system"):
         err = k.fails("delete", "namespace", name)
-        has(err, f'Error from server (Forbidden): namespaces "{name}" is forbidden: this namespace may not be deleted')
+        has(
+            err,
+            f'Error from server (Forbidden): namespaces "{name}" is forbidden: this namespace may not be deleted',
+        )
 
 
 @case

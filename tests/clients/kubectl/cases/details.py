@@ -7,7 +7,7 @@ from harness import Root, case, columns, config_map, deployment, has, lacks, lik
 
 @case
 def version(k):
-    like(k("version"), r'^Server Version: .*v1\.35\.')
+    like(k("version"), r"^Server Version: .*v1\.35\.")
     found = json.loads(k("version", "-o", "json"))["serverVersion"]
     same((found["major"], found["minor"]), ("1", "35"))
     same(bool(found["gitVersion"] and found["platform"]), True)
@@ -98,7 +98,10 @@ def api_resources(k):
         found.add((cells[0], *(cells[1:] if len(cells) == 5 else ["-", *cells[1:]])))
     missing = expected - found
     same(sorted(missing), [])
-    same(columns(k("api-resources", "-o", "wide")), ["NAME", "SHORTNAMES", "APIVERSION", "NAMESPACED", "KIND", "VERBS", "CATEGORIES"])
+    same(
+        columns(k("api-resources", "-o", "wide")),
+        ["NAME", "SHORTNAMES", "APIVERSION", "NAMESPACED", "KIND", "VERBS", "CATEGORIES"],
+    )
     names = k("api-resources", "--namespaced=false", "--verbs=list", "-o", "name").split()
     same(("nodes" in names, "pods" in names, "namespaces" in names), (True, False, True))
     out = k("api-resources", "--categories=all", "-o", "name").split()
@@ -132,13 +135,21 @@ def api_versions(k):
 def explain(k):
     has(k("explain", "pods"), "KIND:       Pod", "VERSION:    v1", "DESCRIPTION:", "  spec\t<PodSpec>")
     has(k("explain", "pods.spec.containers.image"), "FIELD: image <string>", "DESCRIPTION:")
-    has(k("explain", "deployment.spec.strategy"), "GROUP:      apps", "rollingUpdate\t<RollingUpdateDeployment>")
+    has(
+        k("explain", "deployment.spec.strategy"),
+        "GROUP:      apps",
+        "rollingUpdate\t<RollingUpdateDeployment>",
+    )
     has(k("explain", "pod.spec.restartPolicy"), "Always", "OnFailure", "Never")
     has(k("explain", "service", "--recursive"), "    clusterIP\t<string>", "    ports\t<[]ServicePort>")
     has(k("explain", "hpa.spec", "--api-version=autoscaling/v1"), "targetCPUUtilizationPercentage")
     has(k.fails("explain", "pods.spec.nope"), 'error: field "nope" does not exist')
-    has(k.fails("explain", "nonsense"), "the server doesn't have a resource type \"nonsense\"")
-    has(k("explain", "pods.spec", "--output=plaintext-openapiv2"), "KIND:     Pod", "containers\t<[]Object> -required-")
+    has(k.fails("explain", "nonsense"), 'the server doesn\'t have a resource type "nonsense"')
+    has(
+        k("explain", "pods.spec", "--output=plaintext-openapiv2"),
+        "KIND:     Pod",
+        "containers\t<[]Object> -required-",
+    )
 
 
 @case
@@ -148,7 +159,12 @@ def describe_workloads(k):
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": {"name": "web.1"},
-        "involvedObject": {"kind": "Pod", "name": "web", "namespace": k.namespace, "uid": made["metadata"]["uid"]},
+        "involvedObject": {
+            "kind": "Pod",
+            "name": "web",
+            "namespace": k.namespace,
+            "uid": made["metadata"]["uid"],
+        },
         "reason": "Scheduled",
         "message": "Successfully assigned",
         "type": "Normal",
@@ -230,7 +246,10 @@ def events(k):
     same(rows(out)[0][1:], ["Warning", "BackOff", "pod/web", "Back-off pulling image"])
     # The same object, in the other group.
     other = k.json("get", "events.v1.events.k8s.io", "web.1")
-    same((other["apiVersion"], other["note"], other["deprecatedCount"]), ("events.k8s.io/v1", "Back-off pulling image", 4))
+    same(
+        (other["apiVersion"], other["note"], other["deprecatedCount"]),
+        ("events.k8s.io/v1", "Back-off pulling image", 4),
+    )
     same(other["regarding"]["name"], "web")
     watching = k.start("events", "--watch")
     watching.shows("BackOff")

@@ -8,20 +8,39 @@ from harness import case, deployment, has, like, same
 
 @case
 def make_workloads(k):
-    same(k("create", "deployment", "web", "--image=nginx", "--replicas=2", "--port=80"), "deployment.apps/web created\n")
+    same(
+        k("create", "deployment", "web", "--image=nginx", "--replicas=2", "--port=80"),
+        "deployment.apps/web created\n",
+    )
     spec = k.json("get", "deployment", "web")["spec"]
-    same((spec["replicas"], spec["selector"], spec["template"]["spec"]["containers"][0]["image"]), (2, {"matchLabels": {"app": "web"}}, "nginx"))
+    same(
+        (spec["replicas"], spec["selector"], spec["template"]["spec"]["containers"][0]["image"]),
+        (2, {"matchLabels": {"app": "web"}}, "nginx"),
+    )
     err = k.fails("create", "deployment", "web", "--image=nginx")
     has(err, 'error: failed to create deployment: deployments.apps "web" already exists')
     same(k("create", "job", "once", "--image=busybox", "--", "date"), "job.batch/once created\n")
-    same(k("create", "cronjob", "often", "--image=busybox", "--schedule=*/5 * * * *", "--", "date"), "cronjob.batch/often created\n")
+    same(
+        k("create", "cronjob", "often", "--image=busybox", "--schedule=*/5 * * * *", "--", "date"),
+        "cronjob.batch/often created\n",
+    )
     same(k("create", "job", "now", "--from=cronjob/often"), "job.batch/now created\n")
     owner = k.json("get", "job", "now")["metadata"]["ownerReferences"][0]
     same((owner["kind"], owner["name"]), ("CronJob", "often"))
     err = k.fails("create", "cronjob", "never", "--image=busybox", "--schedule=x")
-    has(err, 'The CronJob "never" is invalid') if "The CronJob" in err else has(err, "failed to create cronjob")
-    same(k("create", "deployment", "dry", "--image=nginx", "--dry-run=server"), "deployment.apps/dry created (server dry run)\n")
-    same(k("create", "pdb", "p", "--selector=app=web", "--min-available=1"), "poddisruptionbudget.policy/p created\n")
+    (
+        has(err, 'The CronJob "never" is invalid')
+        if "The CronJob" in err
+        else has(err, "failed to create cronjob")
+    )
+    same(
+        k("create", "deployment", "dry", "--image=nginx", "--dry-run=server"),
+        "deployment.apps/dry created (server dry run)\n",
+    )
+    same(
+        k("create", "pdb", "p", "--selector=app=web", "--min-available=1"),
+        "poddisruptionbudget.policy/p created\n",
+    )
     same(k("create", "quota", "q", "--hard=pods=20"), "resourcequota/q created\n")
 
 
@@ -40,7 +59,10 @@ def make_services(k):
     like(out, r"^e +ClusterIP +None +<none> +<none> ")
     address = k("get", "service", "a", "-o", "jsonpath={.spec.clusterIP}")
     err = k.fails("create", "service", "clusterip", "f", "--tcp=80", f"--clusterip={address}")
-    has(err, f'spec.clusterIPs: Invalid value: ["{address}"]: failed to allocate IP {address}: provided IP is already allocated')
+    has(
+        err,
+        f'spec.clusterIPs: Invalid value: ["{address}"]: failed to allocate IP {address}: provided IP is already allocated',
+    )
     same(k("create", "ingress", "i", "--rule=a.example.com/*=a:80"), "ingress.networking.k8s.io/i created\n")
     like(k("get", "ingress", "i"), r"^i +<none> +a.example.com +80 ")
 
@@ -54,7 +76,15 @@ def make_configuration(k):
     found = k.json("get", "secret", "s")
     same((found["type"], base64.b64decode(found["data"]["word"])), ("Opaque", b"hush"))
     same(
-        k("create", "secret", "docker-registry", "r", "--docker-username=u", "--docker-password=p", "--docker-server=x.example.com"),
+        k(
+            "create",
+            "secret",
+            "docker-registry",
+            "r",
+            "--docker-username=u",
+            "--docker-password=p",
+            "--docker-server=x.example.com",
+        ),
         "secret/r created\n",
     )
     found = k.json("get", "secret", "r")
@@ -71,18 +101,30 @@ def make_configuration(k):
 def make_access(k):
     name = k.namespace
     same(k("create", "serviceaccount", "robot"), "serviceaccount/robot created\n")
-    same(k("create", "role", "reader", "--verb=get,list", "--resource=pods,deployments.apps"), "role.rbac.authorization.k8s.io/reader created\n")
+    same(
+        k("create", "role", "reader", "--verb=get,list", "--resource=pods,deployments.apps"),
+        "role.rbac.authorization.k8s.io/reader created\n",
+    )
     rules = k.json("get", "role", "reader")["rules"]
     same([r["apiGroups"] for r in rules], [[""], ["apps"]])
-    same(k("create", "rolebinding", "b", "--role=reader", f"--serviceaccount={name}:robot"), "rolebinding.rbac.authorization.k8s.io/b created\n")
+    same(
+        k("create", "rolebinding", "b", "--role=reader", f"--serviceaccount={name}:robot"),
+        "rolebinding.rbac.authorization.k8s.io/b created\n",
+    )
     like(k("get", "rolebinding", "b", "-o", "wide"), rf"^b +Role/reader +\S+ +{name}/robot$")
     try:
-        same(k("create", "clusterrole", name, "--verb=get", "--resource=nodes"), f"clusterrole.rbac.authorization.k8s.io/{name} created\n")
+        same(
+            k("create", "clusterrole", name, "--verb=get", "--resource=nodes"),
+            f"clusterrole.rbac.authorization.k8s.io/{name} created\n",
+        )
         same(
             k("create", "clusterrolebinding", name, f"--clusterrole={name}", "--user=ann"),
             f"clusterrolebinding.rbac.authorization.k8s.io/{name} created\n",
         )
-        same(k("create", "priorityclass", name, "--value=5"), f"priorityclass.scheduling.k8s.io/{name} created\n")
+        same(
+            k("create", "priorityclass", name, "--value=5"),
+            f"priorityclass.scheduling.k8s.io/{name} created\n",
+        )
     finally:
         k("delete", "clusterrole,clusterrolebinding,priorityclass", name)
 
@@ -113,7 +155,12 @@ def expose(k):
     k("run", "web", "--image=nginx", "--port=80", "--labels=app=web")
     same(k("expose", "pod", "web", "--name=one"), "service/one exposed\n")
     k("create", "-f", "-", input=deployment("d"))
-    same(k("expose", "deployment", "d", "--port=80", "--target-port=8080", "--type=NodePort"), "service/d exposed\n")
+    same(
+        k("expose", "deployment", "d", "--port=80", "--target-port=8080", "--type=NodePort"),
+        "service/d exposed\n",
+    )
     spec = k.json("get", "service", "d")["spec"]
     same((spec["selector"], spec["type"], spec["ports"][0]["targetPort"]), ({"app": "d"}, "NodePort", 8080))
-    same(k("run", "both", "--image=nginx", "--port=80", "--expose"), "service/both created\npod/both created\n")
+    same(
+        k("run", "both", "--image=nginx", "--port=80", "--expose"), "service/both created\npod/both created\n"
+    )

@@ -22,7 +22,9 @@ def with_node(case_of_node):
 def taint_and_cordon(k, name):
     same(k("taint", "node", name, "dedicated=x:NoSchedule"), f"node/{name} tainted\n")
     err = k.fails("taint", "node", name, "dedicated=y:NoSchedule")
-    has(err, f"error: node {name} already has dedicated taint(s) with same effect(s) and --overwrite is false")
+    has(
+        err, f"error: node {name} already has dedicated taint(s) with same effect(s) and --overwrite is false"
+    )
     # A new node has a taint of its own, until it was seen to be ready.
     same(
         k.json("get", "node", name)["spec"]["taints"],
@@ -64,7 +66,13 @@ def drain_keeps_to_a_budget(k, name):
     k("create", "pdb", "b", "--selector=app=web", "--min-available=1")
     # The controller of budgets counts.
     budget = {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "b"}}
-    counts = {"observedGeneration": 1, "expectedPods": 1, "currentHealthy": 1, "desiredHealthy": 1, "disruptionsAllowed": 0}
+    counts = {
+        "observedGeneration": 1,
+        "expectedPods": 1,
+        "currentHealthy": 1,
+        "desiredHealthy": 1,
+        "disruptionsAllowed": 0,
+    }
     k.write_status(budget, counts)
     draining = k.start("drain", name, "--force", "--timeout=60s")
     draining.shows(
@@ -88,7 +96,12 @@ def drain_keeps_to_a_budget(k, name):
 def drain_on_trial(k, name):
     k.create(pod("web", nodeName=name))
     out = k("drain", name, "--force", "--dry-run=server")
-    has(out, f"node/{name} cordoned (server dry run)", f"evicting pod {k.namespace}/web (server dry run)", f"node/{name} drained (server dry run)")
+    has(
+        out,
+        f"node/{name} cordoned (server dry run)",
+        f"evicting pod {k.namespace}/web (server dry run)",
+        f"node/{name} drained (server dry run)",
+    )
     found = k.json("get", "pod", "web")
     same("deletionTimestamp" in found["metadata"], False)
     same(k.json("get", "node", name)["spec"].get("unschedulable", False), False)

@@ -8,12 +8,17 @@ def patch_merge(k):
     k("create", "-f", "-", input=config_map("c", {"a": "1", "b": "2"}))
     same(k("patch", "cm", "c", "--type=merge", "-p", '{"data":{"a":null,"c":"3"}}'), "configmap/c patched\n")
     same(k.json("get", "cm", "c")["data"], {"b": "2", "c": "3"})
-    same(k("patch", "cm", "c", "--type=merge", "-p", '{"data":{"c":"3"}}'), "configmap/c patched (no change)\n")
+    same(
+        k("patch", "cm", "c", "--type=merge", "-p", '{"data":{"c":"3"}}'), "configmap/c patched (no change)\n"
+    )
     same(k("patch", "cm", "c", "--type=merge", "-p", "data: {c: '4'}"), "configmap/c patched\n")
     err = k.fails("patch", "cm", "none", "--type=merge", "-p", "{}")
     has(err, 'Error from server (NotFound): configmaps "none" not found')
     err = k.fails("patch", "cm", "c", "--type=merge", "-p", '{"metadata":{"resourceVersion":"1"}}')
-    has(err, 'Error from server (Conflict): Operation cannot be fulfilled on configmaps "c": the object has been modified')
+    has(
+        err,
+        'Error from server (Conflict): Operation cannot be fulfilled on configmaps "c": the object has been modified',
+    )
     err = k.fails("patch", "cm", "c", "--type=merge", "-p", '{"data":{"a b":"x"}}')
     has(err, 'The ConfigMap "c" is invalid: data[a b]: Invalid value: "a b"')
 
@@ -61,7 +66,10 @@ def patch_the_status(k):
     patch = '{"status":{"conditions":[{"type":"Ready","status":"True"}],"phase":"Running"}}'
     same(k("patch", "pod", "web", "--subresource=status", "-p", patch), "pod/web patched\n")
     same(k("get", "pod", "web", "-o", "jsonpath={.status.phase}"), "Running")
-    same(k("patch", "pod", "web", "--type=merge", "-p", '{"status":{"phase":"Failed"}}'), "pod/web patched (no change)\n")
+    same(
+        k("patch", "pod", "web", "--type=merge", "-p", '{"status":{"phase":"Failed"}}'),
+        "pod/web patched (no change)\n",
+    )
 
 
 @case

@@ -165,7 +165,18 @@ def words(text):
 @case
 def get_columns(k):
     claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
-    rule = {"host": "a.example.com", "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": {"service": {"name": "s", "port": {"number": 80}}}}]}}
+    rule = {
+        "host": "a.example.com",
+        "http": {
+            "paths": [
+                {
+                    "path": "/",
+                    "pathType": "Prefix",
+                    "backend": {"service": {"name": "s", "port": {"number": 80}}},
+                }
+            ]
+        },
+    }
     job = {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "busybox"}]}}
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "x"}
 
@@ -185,14 +196,30 @@ def get_columns(k):
         of("v1", "ServiceAccount"),
         of("networking.k8s.io/v1", "Ingress", spec={"rules": [rule]}),
         of("networking.k8s.io/v1", "NetworkPolicy", spec={"podSelector": {}}),
-        of("policy/v1", "PodDisruptionBudget", spec={"minAvailable": 1, "selector": {"matchLabels": {"a": "b"}}}),
+        of(
+            "policy/v1",
+            "PodDisruptionBudget",
+            spec={"minAvailable": 1, "selector": {"matchLabels": {"a": "b"}}},
+        ),
         of("v1", "ResourceQuota", spec={"hard": {"pods": "5"}}),
         of("v1", "PersistentVolumeClaim", spec=claim),
         of("rbac.authorization.k8s.io/v1", "Role", rules=[]),
         of("rbac.authorization.k8s.io/v1", "RoleBinding", roleRef=role),
         of("coordination.k8s.io/v1", "Lease", spec={"holderIdentity": "me"}),
         of("discovery.k8s.io/v1", "EndpointSlice", addressType="IPv4", endpoints=[], ports=[]),
-        of("v1", "ReplicationController", spec={"replicas": 0, "selector": {"a": "b"}, "template": {**job, "metadata": {"labels": {"a": "b"}}, "spec": {"containers": job["spec"]["containers"]}}}),
+        of(
+            "v1",
+            "ReplicationController",
+            spec={
+                "replicas": 0,
+                "selector": {"a": "b"},
+                "template": {
+                    **job,
+                    "metadata": {"labels": {"a": "b"}},
+                    "spec": {"containers": job["spec"]["containers"]},
+                },
+            },
+        ),
     )
     for kind, (plain, wide) in COLUMNS.items():
         same((kind, columns(k("get", kind, "x"))), (kind, words(plain)))
@@ -215,7 +242,10 @@ def get_nodes(k):
         row = rows(out)[0]
         same((row[0], row[1], row[2], row[4]), (name, "Ready", "<none>", "v1.35.0"))
         out = k("get", "node", name, "-o", "wide")
-        same(columns(out)[5:], ["INTERNAL-IP", "EXTERNAL-IP", "OS-IMAGE", "KERNEL-VERSION", "CONTAINER-RUNTIME"])
+        same(
+            columns(out)[5:],
+            ["INTERNAL-IP", "EXTERNAL-IP", "OS-IMAGE", "KERNEL-VERSION", "CONTAINER-RUNTIME"],
+        )
         k("label", "node", name, "node-role.kubernetes.io/worker=")
         same(rows(k("get", "node", name))[0][2], "worker")
         same(rows(k("get", "namespace", k.namespace))[0][:2], [k.namespace, "Active"])

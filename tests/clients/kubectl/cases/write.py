@@ -30,7 +30,10 @@ def create_from_a_manifest(k):
         "apiVersion: v1\nkind: Secret\nmetadata: {name: b}\nstringData:\n  word: hush\n---\n"
         "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec:\n  ports: [{port: 80}]\n",
     )
-    same(k("create", "-f", file[: -len("/a.yaml")]), "configmap/a created\nsecret/b created\nservice/s created\n")
+    same(
+        k("create", "-f", file[: -len("/a.yaml")]),
+        "configmap/a created\nsecret/b created\nservice/s created\n",
+    )
     same(k("get", "secret", "b", "-o", "jsonpath={.data.word}"), "aHVzaA==")
     made = k("create", "-f", "-", input={**pod("x"), "metadata": {"generateName": "some-"}})
     like(made, r"^pod/some-[a-z0-9]{5} created$")
@@ -54,7 +57,7 @@ def create_is_refused_in_plain_words(k):
     other = pod("web")
     other["metadata"]["namespace"] = "other"
     err = k.fails("create", "-f", "-", "-n", k.namespace, input=other)
-    has(err, "the namespace from the provided object \"other\" does not match the namespace")
+    has(err, 'the namespace from the provided object "other" does not match the namespace')
     err = k.fails("create", "-f", "-", input={**pod("web"), "kind": "Pot"})
     has(err, 'no matches for kind "Pot" in version "v1"', "ensure CRDs are installed first")
 
@@ -117,7 +120,10 @@ def replace(k):
     )
     err = k.fails("replace", "-f", "-", input=config_map("none"))
     has(err, 'Error from server (NotFound): error when replacing "STDIN": configmaps "none" not found')
-    same(k("replace", "-f", "-", "--dry-run=server", input=config_map("c", {"k": "3"})), "configmap/c replaced (server dry run)\n")
+    same(
+        k("replace", "-f", "-", "--dry-run=server", input=config_map("c", {"k": "3"})),
+        "configmap/c replaced (server dry run)\n",
+    )
     same(k("get", "cm", "c", "-o", "jsonpath={.data.k}"), "2")
     uid = k.json("get", "cm", "c")["metadata"]["uid"]
     out = k("replace", "--force", "-f", "-", input=config_map("c", {"k": "4"}))
@@ -160,11 +166,18 @@ def edit(k):
 def edit_what_may_not_change(k):
     k("create", "-f", "-", input=pod("web"))
     seen = k.file("seen", "")
-    editor = k.file("editor", f'#!/bin/sh\ncat "$1" >>{seen}\nsed -i "s/restartPolicy: Always/restartPolicy: Never/" "$1"\n')
+    editor = k.file(
+        "editor",
+        f'#!/bin/sh\ncat "$1" >>{seen}\nsed -i "s/restartPolicy: Always/restartPolicy: Never/" "$1"\n',
+    )
     err = k.fails("edit", "pod", "web", env={"KUBE_EDITOR": f"sh {editor}"})
     has(err, 'error: pods "web" is invalid', "error: Edit cancelled, no valid changes were saved.")
     with open(seen, encoding="utf-8") as file:
-        has(file.read(), '# pods "web" was not valid:', "# * spec: Forbidden: pod updates may not change fields")
+        has(
+            file.read(),
+            '# pods "web" was not valid:',
+            "# * spec: Forbidden: pod updates may not change fields",
+        )
 
 
 @case
@@ -202,7 +215,10 @@ def annotate(k):
     k("create", "-f", "-", input=pod("web"))
     same(k("annotate", "pod", "web", "note=some words"), "pod/web annotated\n")
     err = k.fails("annotate", "pods", "web", "note=others")
-    has(err, "error: --overwrite is false but found the following declared annotation(s): 'note' already has a value (some words)")
+    has(
+        err,
+        "error: --overwrite is false but found the following declared annotation(s): 'note' already has a value (some words)",
+    )
     same(k("annotate", "pods", "web", "note=others", "--overwrite"), "pod/web annotated\n")
     same(k("get", "pod", "web", "-o", r"jsonpath={.metadata.annotations.note}"), "others")
     has(k("annotate", "pod", "web", "--list"), "note=others")
@@ -223,7 +239,9 @@ def set_fields(k):
         k("set", "resources", "deployment/web", "--limits=cpu=200m,memory=512Mi"),
         "deployment.apps/web resource requirements updated\n",
     )
-    same(k("set", "serviceaccount", "deployment/web", "robot"), "deployment.apps/web serviceaccount updated\n")
+    same(
+        k("set", "serviceaccount", "deployment/web", "robot"), "deployment.apps/web serviceaccount updated\n"
+    )
     spec = k.json("get", "deployment", "web")["spec"]["template"]["spec"]
     container = spec["containers"][0]
     same(container["image"], "nginx:1.28")
@@ -234,7 +252,10 @@ def set_fields(k):
     same(k("set", "selector", "service", "web", "app=web"), "service/web selector updated\n")
     same(k("get", "service", "web", "-o", "jsonpath={.spec.selector}"), '{"app":"web"}')
     k("create", "rolebinding", "b", "--role=r", "--user=ann")
-    same(k("set", "subject", "rolebinding", "b", "--user=bob"), "rolebinding.rbac.authorization.k8s.io/b subjects updated\n")
+    same(
+        k("set", "subject", "rolebinding", "b", "--user=bob"),
+        "rolebinding.rbac.authorization.k8s.io/b subjects updated\n",
+    )
     same(k("get", "rolebinding", "b", "-o", "jsonpath={.subjects[*].name}"), "ann bob")
 
 
@@ -257,8 +278,13 @@ def large_objects(k):
     same(len(k.json("get", "cm", "c")["data"]["big"]), 900_000)
     # apply keeps the whole manifest in an annotation, which may not be as large.
     err = k.fails("apply", "-f", "-", input=config_map("d", {"big": "x" * 900_000}))
-    has(err, 'The ConfigMap "d" is invalid: metadata.annotations: Too long: may not be more than 262144 bytes')
-    same(k("apply", "--server-side", "-f", "-", input=config_map("d", {"big": "x" * 900_000})), "configmap/d serverside-applied\n")
+    has(
+        err, 'The ConfigMap "d" is invalid: metadata.annotations: Too long: may not be more than 262144 bytes'
+    )
+    same(
+        k("apply", "--server-side", "-f", "-", input=config_map("d", {"big": "x" * 900_000})),
+        "configmap/d serverside-applied\n",
+    )
 
 
 @case
