@@ -35,6 +35,9 @@ struct World {
 
 type Outcome = Pin<Box<dyn Future<Output = Result<()>>>>;
 
+/// A case: its name, and what it does.
+type Case = (&'static str, fn(World) -> Outcome);
+
 /// Makes a function a case.
 macro_rules! case {
     ($name:literal, $function:path) => {
@@ -42,7 +45,7 @@ macro_rules! case {
     };
 }
 
-const CASES: &[(&str, fn(World) -> Outcome)] = &[
+const CASES: &[Case] = &[
     case!("typed-api", typed::api),
     case!("typed-errors", typed::errors),
     case!("typed-subresources", typed::subresources),
@@ -113,7 +116,8 @@ fn no_such_group<T: std::fmt::Debug>(outcome: kube::Result<T>) -> Result<()> {
             (status.code, status.message.trim()),
             (404, "404 page not found"),
         ),
-        other => bail!("{}: 404 expected, not {other:?}", Location::caller()),
+        Err(other) => bail!("{}: 404 expected, not {other:?}", Location::caller()),
+        Ok(_) => bail!("{}: 404 expected, but it was done", Location::caller()),
     }
 }
 
