@@ -140,7 +140,8 @@ def explain(k):
         "GROUP:      apps",
         "rollingUpdate\t<RollingUpdateDeployment>",
     )
-    has(k("explain", "pod.spec.restartPolicy"), "Always", "OnFailure", "Never")
+    if k.version >= (1, 28):
+        has(k("explain", "pod.spec.restartPolicy"), "ENUM:", "    Always\n", "    OnFailure\n", "    Never\n")
     has(k("explain", "service", "--recursive"), "    clusterIP\t<string>", "    ports\t<[]ServicePort>")
     has(k("explain", "hpa.spec", "--api-version=autoscaling/v1"), "targetCPUUtilizationPercentage")
     has(k.fails("explain", "pods.spec.nope"), 'error: field "nope" does not exist')
@@ -150,6 +151,14 @@ def explain(k):
         "KIND:     Pod",
         "containers\t<[]Object> -required-",
     )
+
+
+@case
+def explain_describes(k):
+    for field in ("pods", "pods.spec.restartPolicy", "deployments.spec.replicas"):
+        out = k("explain", field)
+        has(out, "DESCRIPTION:")
+        lacks(out, "<empty>")
 
 
 @case
