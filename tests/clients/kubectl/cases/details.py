@@ -140,7 +140,8 @@ def explain(k):
         "GROUP:      apps",
         "rollingUpdate\t<RollingUpdateDeployment>",
     )
-    if k.version >= (1, 28):
+    # Older ones show the values in the description alone.
+    if k.version >= (1, 32):
         has(k("explain", "pod.spec.restartPolicy"), "ENUM:", "    Always\n", "    OnFailure\n", "    Never\n")
     has(k("explain", "service", "--recursive"), "    clusterIP\t<string>", "    ports\t<[]ServicePort>")
     has(k("explain", "hpa.spec", "--api-version=autoscaling/v1"), "targetCPUUtilizationPercentage")
