@@ -166,7 +166,7 @@ async fn main() -> Result<ExitCode> {
         let begun = Instant::now();
         let world = World {
             client: client.clone(),
-            namespace: format!("{name}-{now}-{number}"),
+            namespace: format!("{name}-rs-{now}-{number}"),
             binary: binary.clone(),
         };
         match run(world, *case).await {
