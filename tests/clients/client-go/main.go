@@ -201,7 +201,7 @@ func main() {
 		}
 		begun := time.Now()
 		w := &world{server: *server, binary: *binary}
-		w.namespace = fmt.Sprintf("%s-go-%d-%d", c.name, begun.Unix()%100000, n)
+		w.namespace = fmt.Sprintf("%s-go-%d-%d", c.name, begun.UnixMilli()%10_000_000, n)
 		if problem := w.run(c); problem != "" {
 			failed++
 			fmt.Printf("FAIL  %s: %s\n", c.name, strings.ReplaceAll(problem, "\n", "\n      "))

@@ -82,7 +82,7 @@ def main():
     programs = [(program, *version_of(program)) for program in options.kubectl]
     work = [(name, *program) for name in names for program in programs]
     # Namespaces of this run, so that it can be repeated on the same server.
-    unique = int(time.time()) % 100000
+    unique = int(time.time() * 1000) % 10_000_000
     counts = {True: 0, False: 0}
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         futures = [pool.submit(run, *task, options, f"{unique}-{number}") for number, task in enumerate(work)]

@@ -391,7 +391,7 @@ def run(name, function, server, number):
     """Runs a case; whether it has passed."""
     configuration = client.Configuration()
     configuration.host = server
-    namespace = f"{name}-py-{int(time.time()) % 100000}-{number}"
+    namespace = f"{name}-py-{int(time.time() * 1000) % 10_000_000}-{number}"
     begun = time.monotonic()
     with client.ApiClient(configuration) as api:
         try:
