@@ -348,7 +348,7 @@ impl Resource<'_> {
                 ownership.update(Some(&shown), &mut new);
             }
             if let Some(view) = view {
-                (view.store)(&mut new);
+                (view.store)(&mut new, Some(old))?;
                 kind.rules.complete(&mut new)?;
             }
             if let (Some(allocate), "") = (kind.allocate, part.name) {
@@ -434,7 +434,7 @@ impl Resource<'_> {
     /// Brings an object of the caller's version into the stored one.
     fn store(&self, object: &mut Value) -> Result<(), Error> {
         if let Some(view) = self.view {
-            (view.store)(object);
+            (view.store)(object, None)?;
             self.kind.rules.complete(object)?;
         }
         Ok(())
@@ -442,7 +442,10 @@ impl Resource<'_> {
 
     /// As errors name it.
     pub(super) fn group_resource(&self) -> String {
-        let rules = self.rules();
+        let rules = match self.view {
+            Some(view) if !view.is_part => view.rules,
+            _ => self.kind.rules,
+        };
         resource_of(rules.resource, rules.group())
     }
 

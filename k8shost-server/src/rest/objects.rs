@@ -14,7 +14,7 @@ use tonic::body::Body;
 use super::{Face, answer, query::Query, route::Target, shown::Shown, watch};
 use crate::registry::{
     Resource, Tenant,
-    kind::{Kind, NAMESPACES, PODS},
+    kind::{Kind, NAMESPACES, PODS, SCALE},
 };
 
 impl Face {
@@ -31,9 +31,12 @@ impl Face {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let served = Kind::served(&target.group, &target.version, &target.resource);
-        let Some((kind, view)) = served else {
+        let Some((kind, mut view)) = served else {
             return Ok(answer::no_such_page());
         };
+        if target.subresource == "scale" {
+            view = Some(&SCALE);
+        }
         if !kind.rules.namespaced && !target.namespace.is_empty() {
             return Ok(answer::no_such_page());
         }
