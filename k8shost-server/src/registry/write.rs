@@ -89,12 +89,15 @@ pub(crate) struct Preconditions {
     pub(crate) resource_version: Option<String>,
 }
 
+/// What a patch makes of an object.
+pub(crate) type PatchFn = Box<dyn Fn(&Value) -> Result<Value, Error> + Send>;
+
 /// What a read-modify-write does to an object, of which it gets a view.
 pub(crate) enum Update {
     /// The caller's object takes its place.
     Replace(Value),
     /// It becomes what this makes of it.
-    Patch(Box<dyn Fn(&Value) -> Result<Value, Error> + Send>),
+    Patch(PatchFn),
     /// A configuration is applied to it.
     Apply {
         /// What the manager wants.

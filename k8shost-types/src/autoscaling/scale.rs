@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    apply::{Managed, from_scale, to_scale},
+    apply::{Managed, Operation, from_scale, to_scale},
     error::Error,
     field::Path,
     json::{self as tree, get, int, text},
@@ -91,13 +91,18 @@ pub fn store(scale: &mut Value, old: &Value) -> Result<(), Error> {
             None => meta::remove(&mut new, field),
         }
     }
+    let count = int(spec(scale), "replicas").unwrap_or_default();
     if let Some(spec_of_new) = tree::ensure_object(&mut new, "spec") {
-        let replicas = int(spec(scale), "replicas").unwrap_or_default();
-        tree::set(spec_of_new, "replicas", replicas);
+        tree::set(spec_of_new, "replicas", count);
     }
     let version = text(old, "apiVersion");
     let replicas = |of: &str| (of == version).then_some(REPLICAS);
-    let (parent, of_scale) = (Managed::of(old), Managed::of(scale));
+    let (parent, mut of_scale) = (Managed::of(old), Managed::of(scale));
+    if count == 0 {
+        // Kubernetes leaves out a zero: who has not applied it does not own it.
+        let entries = &mut of_scale.0;
+        entries.retain(|entry| entry.operation == Operation::Apply);
+    }
     let managed = from_scale(&parent, &of_scale, version, &replicas).to_stored();
     Managed::write(managed, &mut new);
     *scale = new;
