@@ -44,6 +44,8 @@ pub enum Reason {
     ServiceUnavailable,
     /// A fault of the server.
     Internal,
+    /// What Kubernetes answers with code 500 and without a reason.
+    Unknown,
 }
 
 impl Reason {
@@ -67,6 +69,7 @@ impl Reason {
             Self::Timeout => "Timeout",
             Self::ServiceUnavailable => "ServiceUnavailable",
             Self::Internal => "InternalError",
+            Self::Unknown => "",
         }
     }
 }
@@ -94,6 +97,8 @@ pub enum FieldErrorKind {
     TypeInvalid,
     /// Another manager owns the field; of [`Reason::Conflict`], in words of its own.
     ManagerConflict,
+    /// A PodDisruptionBudget keeps a pod; of [`Reason::TooManyRequests`], at no field, in words of its own.
+    DisruptionBudget,
 }
 
 impl FieldErrorKind {
@@ -109,6 +114,7 @@ impl FieldErrorKind {
             Self::TooMany => "Too many",
             Self::NotFound => "Not found",
             Self::ManagerConflict => "Conflict",
+            Self::DisruptionBudget => "Disruption budget",
         }
     }
 
@@ -125,6 +131,7 @@ impl FieldErrorKind {
             Self::NotFound => "FieldValueNotFound",
             Self::TypeInvalid => "FieldValueTypeInvalid",
             Self::ManagerConflict => "FieldManagerConflict",
+            Self::DisruptionBudget => "DisruptionBudget",
         }
     }
 }

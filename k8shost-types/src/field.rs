@@ -67,6 +67,8 @@ impl Display for Path<'_> {
         }
         match self.segment {
             Segment::Field(name) if self.parent.is_some() => write!(f, ".{name}"),
+            // The object itself, in Go's form.
+            Segment::Field("") => f.write_str("[]"),
             Segment::Field(name) => f.write_str(name),
             Segment::Index(index) => write!(f, "[{index}]"),
             Segment::Key(key) => write!(f, "[{key}]"),

@@ -70,6 +70,8 @@ pub struct Strategy {
     pub fields: for<'a> fn(&'a Value) -> Fields<'a>,
     /// Whether there is a subresource `status`, to which alone the status is written.
     pub has_status: bool,
+    /// Whether there is a subresource `scale`, by which the replicas are written.
+    pub has_scale: bool,
     /// The other parts that are written by themselves.
     pub parts: &'static [Part],
     /// Whether an update of an object that is not there makes it.
@@ -101,6 +103,7 @@ impl Strategy {
         selectable: &["metadata.name", "metadata.namespace"],
         fields: |_| Vec::new(),
         has_status: false,
+        has_scale: false,
         parts: &[],
         create_on_update: false,
         unconditional_update: true,
@@ -132,6 +135,11 @@ impl Strategy {
                 name: "status",
                 prepare: self.prepare_status_update,
                 validate: self.validate_status_update,
+            }),
+            "scale" if self.has_scale => Some(Part {
+                name: "scale",
+                prepare: self.prepare_update,
+                validate: self.validate_update,
             }),
             _ => self
                 .parts

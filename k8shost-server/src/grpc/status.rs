@@ -32,7 +32,7 @@ pub(crate) fn code(reason: Reason) -> Code {
         Reason::RequestEntityTooLarge | Reason::TooManyRequests => Code::ResourceExhausted,
         Reason::Timeout => Code::DeadlineExceeded,
         Reason::ServiceUnavailable => Code::Unavailable,
-        Reason::Internal => Code::Internal,
+        Reason::Internal | Reason::Unknown => Code::Internal,
     }
 }
 

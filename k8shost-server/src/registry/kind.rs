@@ -5,8 +5,10 @@ use std::{collections::HashMap, sync::LazyLock};
 
 use k8shost_store::log::State;
 use k8shost_types::{
-    Error, Strategy, addresses, autoscaling, core_v1::event, namespace, node, pod, service,
-    strategies,
+    Error, Strategy, addresses,
+    autoscaling::{self, scale},
+    core_v1::event,
+    namespace, node, pod, service, strategies,
 };
 use serde_json::Value;
 
@@ -16,15 +18,26 @@ use super::{
     network,
 };
 
-/// A kind in another group or version than the one that is stored: the same objects.
+/// A kind in another form than the one that is stored: in another group or version the same objects, or
+/// what a subresource shows of them.
 pub(crate) struct View {
-    /// The rules of that version.
+    /// The rules of that form.
     pub(crate) rules: &'static Strategy,
-    /// Brings an object of the stored version into this one.
+    /// Whether it is a subresource's, and shows a part of the object only.
+    pub(crate) is_part: bool,
+    /// Brings an object of the stored version into this form.
     pub(crate) show: fn(&mut Value),
-    /// And back.
-    pub(crate) store: fn(&mut Value),
+    /// And back. Of an object that there is, the one before is given.
+    pub(crate) store: fn(&mut Value, Option<&Value>) -> Result<(), Error>,
 }
+
+/// Replicas, as the subresource `scale` of several kinds shows them.
+pub(crate) static SCALE: View = View {
+    rules: &scale::SCALE,
+    is_part: true,
+    show: scale::show,
+    store: |object, old| old.map_or(Ok(()), |old| scale::store(object, old)),
+};
 
 /// Takes what an object needs from what is free in the state, given the object before and its uid. Runs
 /// inside the commit, before validation: so an object is judged with what it was given.
@@ -165,8 +178,12 @@ static EVENTS: Kind = Kind {
     parent: Some(&NAMESPACES),
     views: &[View {
         rules: &event::EVENTS_EVENT,
+        is_part: false,
         show: event::to_events,
-        store: event::to_core,
+        store: |object, _| {
+            event::to_core(object);
+            Ok(())
+        },
     }],
     ..Kind::plain(&event::EVENT)
 };
@@ -175,8 +192,12 @@ static AUTOSCALERS: Kind = Kind {
     parent: Some(&NAMESPACES),
     views: &[View {
         rules: &autoscaling::HORIZONTAL_POD_AUTOSCALER_V1,
+        is_part: false,
         show: autoscaling::v2_to_v1,
-        store: autoscaling::v1_to_v2,
+        store: |object, _| {
+            autoscaling::v1_to_v2(object);
+            Ok(())
+        },
     }],
     ..Kind::plain(&autoscaling::HORIZONTAL_POD_AUTOSCALER)
 };

@@ -130,7 +130,7 @@ impl Ownership {
         let given = object["apiVersion"].as_str()?;
         let mut object = object.clone();
         if let Some(view) = self.kind.view(given) {
-            (view.store)(&mut object);
+            (view.store)(&mut object, None).ok()?;
         }
         if version == self.kind.rules.api_version {
             return Some((object, shape(self.kind.rules)?));

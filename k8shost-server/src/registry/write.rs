@@ -104,12 +104,15 @@ pub(crate) struct Preconditions {
     pub(crate) resource_version: Option<String>,
 }
 
+/// What a patch makes of an object.
+pub(crate) type PatchFn = Box<dyn Fn(&Value) -> Result<Value, Error> + Send>;
+
 /// What a read-modify-write does to an object, of which it gets a view.
 pub(crate) enum Update {
     /// The caller's object takes its place.
     Replace(Value),
     /// It becomes what this makes of it.
-    Patch(Box<dyn Fn(&Value) -> Result<Value, Error> + Send>),
+    Patch(PatchFn),
     /// A configuration is applied to it.
     Apply {
         /// What the manager wants.
@@ -386,7 +389,7 @@ impl Resource<'_> {
             }
             rules.update(part, &mut new, &shown)?;
             if let Some(view) = view {
-                (view.store)(&mut new);
+                (view.store)(&mut new, Some(old))?;
                 kind.rules.complete(&mut new)?;
             }
             meta::set(&mut new, "resourceVersion", meta::resource_version(old));
@@ -472,7 +475,7 @@ impl Resource<'_> {
     /// Brings an object of the caller's version into the stored one.
     fn store(&self, object: &mut Value) -> Result<(), Error> {
         if let Some(view) = self.view {
-            (view.store)(object);
+            (view.store)(object, None)?;
             self.kind.rules.complete(object)?;
         }
         Ok(())
@@ -480,7 +483,10 @@ impl Resource<'_> {
 
     /// As errors name it.
     pub(super) fn group_resource(&self) -> String {
-        let rules = self.rules();
+        let rules = match self.view {
+            Some(view) if !view.is_part => view.rules,
+            _ => self.kind.rules,
+        };
         resource_of(rules.resource, rules.group())
     }
 

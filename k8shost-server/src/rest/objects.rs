@@ -22,7 +22,7 @@ use super::{
 };
 use crate::registry::{
     Resource, Tenant,
-    kind::{Kind, NAMESPACES, PODS},
+    kind::{Kind, NAMESPACES, PODS, SCALE},
 };
 
 impl Face {
@@ -39,9 +39,12 @@ impl Face {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let served = Kind::served(&target.group, &target.version, &target.resource);
-        let Some((kind, view)) = served else {
+        let Some((kind, mut view)) = served else {
             return Ok(answer::no_such_page());
         };
+        if target.subresource == "scale" {
+            view = Some(&SCALE);
+        }
         if !kind.rules.namespaced && !target.namespace.is_empty() {
             return Ok(answer::no_such_page());
         }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::SystemTime};
 use bytes::Bytes;
 use k8shost_store::log::Object;
 use k8shost_types::{
-    Error, Reason, Strategy, apply, protobuf,
+    Error, Reason, Strategy, apply, meta, protobuf,
     table::{self, Include, Printer},
 };
 use serde_json::{Value, json};
@@ -41,6 +41,9 @@ impl Shown {
         let mut tree = parse(object)?;
         if let Some(view) = self.view {
             (view.show)(&mut tree);
+            if view.is_part {
+                meta::remove(&mut tree, "managedFields");
+            }
         }
         apply::expand_fields(&mut tree);
         Ok(tree)
@@ -112,7 +115,7 @@ impl Shown {
         objects: impl IntoIterator<Item = &'o Value>,
         options: &table::Options,
     ) -> Value {
-        let printer = Printer::of(self.rules().group(), self.kind.resource());
+        let printer = Printer::of(self.rules().group(), self.rules().resource);
         table::render(printer, metadata, objects, options, SystemTime::now())
     }
 

@@ -19,7 +19,7 @@ pub(crate) fn code(reason: Reason) -> StatusCode {
         Reason::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Reason::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
         Reason::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
-        Reason::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        Reason::Internal | Reason::Unknown => StatusCode::INTERNAL_SERVER_ERROR,
         Reason::ServiceUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         Reason::Timeout | Reason::ResourceVersionTooLarge => StatusCode::GATEWAY_TIMEOUT,
     }
@@ -73,7 +73,11 @@ pub(crate) fn status(error: &Error) -> Value {
         .fields
         .iter()
         .map(|fault| {
-            json!({"reason": fault.kind.cause(), "message": fault.message, "field": fault.field})
+            let mut cause = json!({"reason": fault.kind.cause(), "message": fault.message});
+            if !fault.field.is_empty() {
+                cause["field"] = json!(fault.field);
+            }
+            cause
         })
         .collect();
     let mut retry = error.retry_after.map(|after| after.as_secs().max(1));
@@ -103,14 +107,13 @@ pub(crate) fn status(error: &Error) -> Value {
         "metadata": metadata,
         "status": "Failure",
         "message": error.message,
-        "reason": reason.as_str(),
         "code": code(error.reason).as_u16(),
     });
     // As Kubernetes tells of what no rule of its own has refused.
-    if reason == Reason::Internal && !error.message.starts_with("Internal error occurred") {
-        if let Some(status) = status.as_object_mut() {
-            status.remove("reason");
-        }
+    let ruled = reason != Reason::Unknown
+        && (reason != Reason::Internal || error.message.starts_with("Internal error occurred"));
+    if ruled {
+        status["reason"] = json!(reason.as_str());
     }
     let named = error.subject.is_some() || reason == Reason::Invalid;
     if !details.is_empty() || named {

@@ -189,7 +189,7 @@ impl<'a> Managed<'a> {
     }
 
     /// The same with what they own in the form in which it is stored: a text, which is a tenth as long.
-    pub(super) fn to_stored(&self) -> Value {
+    pub(crate) fn to_stored(&self) -> Value {
         self.entries(|fields| compact::write(fields).into())
     }
 

@@ -43,6 +43,7 @@ pub static DEPLOYMENT: Strategy = Strategy {
     },
     validate_status_update,
     has_status: true,
+    has_scale: true,
     ..Strategy::BASE
 };
 

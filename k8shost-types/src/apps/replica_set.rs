@@ -32,6 +32,7 @@ pub static REPLICA_SET: Strategy = Strategy {
     selectable: &["metadata.name", "metadata.namespace", "status.replicas"],
     fields: replica_fields,
     has_status: true,
+    has_scale: true,
     ..Strategy::BASE
 };
 

@@ -33,6 +33,7 @@ pub static STATEFUL_SET: Strategy = Strategy {
     prepare_status_update: rules::prepare_status_update,
     validate_status_update,
     has_status: true,
+    has_scale: true,
     ..Strategy::BASE
 };
 

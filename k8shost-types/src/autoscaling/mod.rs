@@ -1,9 +1,10 @@
 //! HorizontalPodAutoscaler, in both versions of autoscaling. They are the same objects: they are kept
-//! in the form of v2.
+//! in the form of v2. And Scale, in which other kinds show their replicas.
 
 mod behavior;
 mod convert;
 mod metrics;
+pub mod scale;
 
 use serde_json::{Value, json};
 

@@ -34,6 +34,7 @@ pub static REPLICATION_CONTROLLER: Strategy = Strategy {
     selectable: &["metadata.name", "metadata.namespace", "status.replicas"],
     fields: replica_fields,
     has_status: true,
+    has_scale: true,
     ..Strategy::BASE
 };
 

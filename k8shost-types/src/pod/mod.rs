@@ -10,6 +10,7 @@ mod mounts;
 mod probes;
 mod profiles;
 mod projected;
+mod resize;
 mod resources;
 mod scheduling;
 mod security;
@@ -37,6 +38,7 @@ pub(crate) use defaults::{
     source_defaults as volume_source_defaults, template as template_defaults,
 };
 pub(crate) use probes::{validate_port, validate_port_number};
+pub use resize::{prepare_resize_update, validate_resize_update};
 pub(crate) use resources::{
     is_overcommit_allowed, read as read_quantity, validate_amount, validate_container_name,
     validate_name, validate_overhead, validate_readable,
@@ -96,11 +98,18 @@ pub const STRATEGY: Strategy = Strategy {
     ],
     fields,
     has_status: true,
-    parts: &[Part {
-        name: "ephemeralcontainers",
-        prepare: update::prepare_ephemeral_containers_update,
-        validate: update::validate_ephemeral_containers_update,
-    }],
+    parts: &[
+        Part {
+            name: "ephemeralcontainers",
+            prepare: update::prepare_ephemeral_containers_update,
+            validate: update::validate_ephemeral_containers_update,
+        },
+        Part {
+            name: "resize",
+            prepare: resize::prepare_resize_update,
+            validate: resize::validate_resize_update,
+        },
+    ],
     ..Strategy::BASE
 };
 
@@ -200,7 +209,7 @@ pub fn bind(pod: &mut Value, node: &str, now: SystemTime) -> Result<(), Error> {
 
 /// Puts a condition in the place of the one of its type; its time of transition stays when its
 /// status does.
-fn set_condition(status: &mut Value, mut condition: Value) {
+pub(crate) fn set_condition(status: &mut Value, mut condition: Value) {
     let kind = text(&condition, "type").to_owned();
     if tree::get(status, "conditions").is_none() {
         tree::set(status, "conditions", Value::Array(Vec::new()));

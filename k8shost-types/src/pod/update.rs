@@ -23,7 +23,7 @@ pub(super) fn bump_generation(new: &mut Value, old: &Value) {
 }
 
 /// Whether two values mean the same.
-fn same(a: &Value, b: &Value) -> bool {
+pub(super) fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Object(a), Value::Object(b)) => same_fields(a, b, |_| false),
         (Value::Array(a), Value::Array(b)) => {

@@ -177,7 +177,7 @@ fn config_maps() {
     );
     assert_eq!(
         refused(row, json!({"data": {"k": "a".repeat(1_048_577)}})),
-        r#"ConfigMap "x" is invalid: : Too long: may not be more than 1048576 bytes"#
+        r#"ConfigMap "x" is invalid: []: Too long: may not be more than 1048576 bytes"#
     );
 }
 

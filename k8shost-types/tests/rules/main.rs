@@ -3,6 +3,7 @@
 mod addresses;
 mod answers;
 mod autoscalers;
+mod below;
 mod cells;
 mod columns;
 mod common;
