@@ -99,6 +99,8 @@ pub enum FieldErrorKind {
     ManagerConflict,
     /// A PodDisruptionBudget keeps a pod; of [`Reason::TooManyRequests`], at no field, in words of its own.
     DisruptionBudget,
+    /// The object's namespace goes; of [`Reason::Forbidden`], in words of its own.
+    NamespaceTerminating,
 }
 
 impl FieldErrorKind {
@@ -115,6 +117,7 @@ impl FieldErrorKind {
             Self::NotFound => "Not found",
             Self::ManagerConflict => "Conflict",
             Self::DisruptionBudget => "Disruption budget",
+            Self::NamespaceTerminating => "Forbidden",
         }
     }
 
@@ -132,6 +135,7 @@ impl FieldErrorKind {
             Self::TypeInvalid => "FieldValueTypeInvalid",
             Self::ManagerConflict => "FieldManagerConflict",
             Self::DisruptionBudget => "DisruptionBudget",
+            Self::NamespaceTerminating => "NamespaceTerminating",
         }
     }
 }
@@ -332,7 +336,7 @@ impl Error {
             ),
         );
         error.fields.push(FieldError {
-            kind: FieldErrorKind::Forbidden,
+            kind: FieldErrorKind::NamespaceTerminating,
             field: "metadata.namespace".to_owned(),
             message: format!("namespace {namespace} is being terminated"),
         });

@@ -199,7 +199,7 @@ impl Drop for Watcher {
 }
 
 pub(crate) fn too_large(revision: Revision, newest: Revision) -> Error {
-    let message = format!("too large resource version: {revision}, current: {newest}");
+    let message = format!("Timeout: Too large resource version: {revision}, current: {newest}");
     Error::new(Reason::ResourceVersionTooLarge, message)
 }
 

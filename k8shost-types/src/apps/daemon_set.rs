@@ -55,6 +55,9 @@ fn template_generation(object: &Value) -> i64 {
 }
 
 fn default(object: &mut Value) {
+    if meta::annotation(object, GENERATION).is_none() {
+        meta::set_annotation(object, GENERATION, "0");
+    }
     if let Some(spec) = tree::ensure_object(object, "spec") {
         template_defaults(spec);
         if let Some(strategy) = tree::ensure_object(spec, "updateStrategy") {

@@ -82,7 +82,7 @@ fn validate(map: &Value, errors: &mut Errors) {
     }
     size += validate_bytes(map, "binaryData", errors);
     if size > MOST_BYTES {
-        errors.push(FieldError::too_long(&Path::new(""), MOST_BYTES));
+        errors.push(FieldError::too_long(&Path::new("[]"), MOST_BYTES));
     }
 }
 

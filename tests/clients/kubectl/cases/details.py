@@ -155,14 +155,6 @@ def explain(k):
 
 
 @case
-def explain_describes(k):
-    for field in ("pods", "pods.spec.restartPolicy", "deployments.spec.replicas"):
-        out = k("explain", field)
-        has(out, "DESCRIPTION:")
-        lacks(out, "<empty>")
-
-
-@case
 def describe_workloads(k):
     made = k.create(pod("web", {"app": "web"}))
     event = {
