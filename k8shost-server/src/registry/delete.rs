@@ -69,9 +69,7 @@ impl Resource<'_> {
             .read_modify_write(namespace, name, options.dry_run, move |_, old| {
                 options.preconditions.check(kind, old)?;
                 let mut new = old.clone();
-                (kind.begin_delete)(&mut new)?;
-                let held = propagate(&mut new, options.propagation);
-                if !mark(kind, &mut new, options.grace_period_seconds, now) && !held {
+                if !begin(kind, &mut new, &options, now)? {
                     return Ok(Outcome::Keep);
                 }
                 Ok(if is_done(kind, &new) {
@@ -88,6 +86,18 @@ impl Resource<'_> {
         let last = crate::lock(&last).take();
         Ok(last.unwrap_or_else(|| object.value.clone()))
     }
+}
+
+/// Begins the deletion of an object. False: it has begun before, and this delete changes nothing about that.
+pub(crate) fn begin(
+    kind: &Kind,
+    object: &mut Value,
+    options: &DeleteOptions,
+    now: SystemTime,
+) -> Result<bool, Error> {
+    (kind.begin_delete)(object)?;
+    let held = propagate(object, options.propagation);
+    Ok(mark(kind, object, options.grace_period_seconds, now) || held)
 }
 
 /// Sets the finalizers that stand for a propagation. Whether that has changed any.

@@ -2,9 +2,12 @@
 //! of Kubernetes.
 
 mod answer;
+mod connect;
 mod discovery;
+mod eviction;
 mod objects;
 mod query;
+mod reviews;
 mod route;
 mod shown;
 mod status;

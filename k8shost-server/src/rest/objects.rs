@@ -11,14 +11,23 @@ use k8shost_types::{
 use serde_json::Value;
 use tonic::body::Body;
 
-use super::{Face, answer, query::Query, route::Target, shown::Shown, watch};
+use super::{
+    Face,
+    answer::{self, Form},
+    connect::Connect,
+    query::Query,
+    reviews::{self, Asked},
+    route::Target,
+    shown::Shown,
+    watch,
+};
 use crate::registry::{
     Resource, Tenant,
     kind::{Kind, NAMESPACES, PODS, SCALE},
 };
 
 impl Face {
-    /// Answers a request for objects.
+    /// Answers a request for objects, with a warning where Kubernetes has one for all of their kind.
     pub(super) async fn objects<B>(
         &self,
         tenant: &Tenant,
@@ -30,7 +39,42 @@ impl Face {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let served = Kind::served(&target.group, &target.version, &target.resource);
+        let Some(warning) = reviews::deprecation(&target) else {
+            return self.carry_out(tenant, target, request, query).await;
+        };
+        let answered = self.carry_out(tenant, target, request, query).await;
+        let response = answered.unwrap_or_else(|error| answer::refused(&error));
+        Ok(answer::warned(response, &[warning.to_owned()]))
+    }
+
+    async fn carry_out<B>(
+        &self,
+        tenant: &Tenant,
+        target: Target,
+        request: Request<B>,
+        query: &Query,
+    ) -> Result<Response<Body>, Error>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (head, body) = request.into_parts();
+        if let Some(row) = reviews::row(&target) {
+            let asked = Asked {
+                row,
+                tenant,
+                target,
+                query,
+                headers: &head.headers,
+            };
+            return asked.answer(&head.method, answer::read(body)).await;
+        }
+        let is_binding = target.group.is_empty() && target.resource == "bindings";
+        let served = if is_binding && !target.namespace.is_empty() {
+            Kind::served("", &target.version, PODS.resource())
+        } else {
+            Kind::served(&target.group, &target.version, &target.resource)
+        };
         let Some((kind, mut view)) = served else {
             return Ok(answer::no_such_page());
         };
@@ -40,7 +84,12 @@ impl Face {
         if !kind.rules.namespaced && !target.namespace.is_empty() {
             return Ok(answer::no_such_page());
         }
-        let (head, body) = request.into_parts();
+        let connect = Connect::of(kind, &target.subresource);
+        let form = match connect {
+            // What comes is not ours to form.
+            Some(_) => Form::Object,
+            None => answer::accepted(&head.headers)?,
+        };
         let call = Call {
             face: self,
             tenant,
@@ -49,13 +98,23 @@ impl Face {
             headers: &head.headers,
             // Before anything is written: what cannot be answered is not carried out.
             shown: Shown {
-                form: answer::accepted(&head.headers)?,
+                form,
                 include: Include::parse(query.text("includeObject"))?,
                 kind,
                 view,
             },
         };
         let one = !call.target.name.is_empty();
+        if is_binding {
+            return match head.method {
+                _ if one => Ok(answer::no_such_page()),
+                Method::POST => call.bind(answer::read(body).await?).await,
+                _ => Err(not_allowed()),
+            };
+        }
+        if let Some(connect) = connect {
+            return call.connect(connect, &head.method).await;
+        }
         let part = kind
             .rules
             .part(&call.target.subresource)
@@ -72,12 +131,13 @@ impl Face {
                 call.patch(part, answer::read(body).await?).await
             }
             (Method::DELETE, Some("")) => call.delete(answer::read(body).await?).await,
-            (Method::POST, None)
-                if one
-                    && call.target.subresource == "binding"
-                    && std::ptr::eq(kind, &raw const PODS) =>
-            {
-                call.bind(answer::read(body).await?).await
+            (method, None) if one && std::ptr::eq(kind, &raw const PODS) => {
+                match (method, call.target.subresource.as_str()) {
+                    (Method::POST, "binding") => call.bind(answer::read(body).await?).await,
+                    (Method::POST, "eviction") => call.evict(answer::read(body).await?).await,
+                    (_, "binding" | "eviction") => Err(not_allowed()),
+                    _ => Ok(answer::no_such_page()),
+                }
             }
             (_, Some(_)) => Err(not_allowed()),
             _ => Ok(answer::no_such_page()),
@@ -166,12 +226,7 @@ impl Call<'_> {
     /// The schema of the kind.
     pub(super) fn schema(&self) -> Result<Type<'static>, Error> {
         let rules = self.rules();
-        schema::builtin()
-            .of(rules.group(), rules.version(), rules.kind)
-            .ok_or_else(|| {
-                let message = format!("there is no schema of {}", rules.kind);
-                Error::new(Reason::Internal, message)
-            })
+        schema_of([rules.group(), rules.version(), rules.kind])
     }
 
     /// What is to be done about fields that the kind does not have.
@@ -181,24 +236,54 @@ impl Call<'_> {
 
     /// The object in a body, and what to warn of.
     pub(super) fn object(&self, body: &[u8], options: &str) -> Result<(Value, Vec<String>), Error> {
-        let format = match answer::content_type(self.headers) {
-            "application/json" => Format::Json,
-            "application/yaml" => Format::Yaml,
-            given => {
-                let read = ["application/json", "application/yaml"];
-                return Err(answer::unsupported(given, &read));
-            }
-        };
         let rules = self.rules();
-        let expected = decode::Expected {
-            group: rules.group(),
-            version: rules.version(),
-            kind: rules.kind,
-            schema: self.schema()?,
-        };
-        let read = decode::object(body, format, &expected, self.validation(options)?)?;
-        Ok((read.object, read.warnings))
+        self.typed(body, [rules.group(), rules.version(), rules.kind], options)
     }
+
+    /// The same of another kind: group, version, kind.
+    pub(super) fn typed(
+        &self,
+        body: &[u8],
+        kind: [&str; 3],
+        options: &str,
+    ) -> Result<(Value, Vec<String>), Error> {
+        read_typed(body, self.headers, self.query, kind, options)
+    }
+}
+
+/// The schema of a kind.
+fn schema_of([group, version, kind]: [&str; 3]) -> Result<Type<'static>, Error> {
+    schema::builtin().of(group, version, kind).ok_or_else(|| {
+        let message = format!("there is no schema of {kind}");
+        Error::new(Reason::Internal, message)
+    })
+}
+
+/// The object in a body, which is to be of this group, version and kind, and what to warn of.
+pub(super) fn read_typed(
+    body: &[u8],
+    headers: &HeaderMap,
+    query: &Query,
+    kind: [&str; 3],
+    options: &str,
+) -> Result<(Value, Vec<String>), Error> {
+    let format = match answer::content_type(headers) {
+        "application/json" => Format::Json,
+        "application/yaml" => Format::Yaml,
+        given => {
+            let read = ["application/json", "application/yaml"];
+            return Err(answer::unsupported(given, &read));
+        }
+    };
+    let expected = decode::Expected {
+        group: kind[0],
+        version: kind[1],
+        kind: kind[2],
+        schema: schema_of(kind)?,
+    };
+    let validation = FieldValidation::parse(Some(query.text("fieldValidation")), options)?;
+    let read = decode::object(body, format, &expected, validation)?;
+    Ok((read.object, read.warnings))
 }
 
 /// What Kubernetes answers to a method that a resource does not have.
