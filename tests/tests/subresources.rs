@@ -681,3 +681,35 @@ async fn what_is_told_of_is_there() {
     }
     assert!(!told.iter().any(|one| one == "serviceaccounts/token"));
 }
+
+#[tokio::test]
+async fn finalizers_of_a_namespace_are_put_and_nothing_else_is_done_with_them() {
+    let server = Server::start().await;
+    let rest = rest(&server).await;
+    let path = "/api/v1/namespaces/held/finalize";
+    let body = |finalizers: Value| json!({"metadata": {"name": "held"}, "spec": {"finalizers": finalizers}});
+    rest.expect(404, Method::PUT, path, Some(&body(json!(["kubernetes"]))))
+        .await;
+    let namespace = json!({"metadata": {"name": "held"}});
+    post(&rest, 201, "/api/v1/namespaces", namespace).await;
+    let both = json!(["kubernetes", "x.io/y"]);
+    let put = rest
+        .expect(200, Method::PUT, path, Some(&body(both.clone())))
+        .await;
+    assert_eq!(put["spec"]["finalizers"], both);
+    let entries = put["metadata"]["managedFields"].as_array().unwrap();
+    assert!(
+        entries
+            .iter()
+            .any(|entry| entry["subresource"] == "finalize")
+    );
+    let refused = rest
+        .expect(422, Method::PUT, path, Some(&body(json!(["Bad"]))))
+        .await;
+    assert_eq!(
+        text(&refused, "/details/causes/0/field"),
+        "spec.finalizers[0]"
+    );
+    rest.expect(405, Method::GET, path, None).await;
+    patch(&rest, 405, path, &MERGE, &body(both)).await;
+}

@@ -316,6 +316,7 @@ impl Resource<'_> {
         })?;
         let context = self.tenant.context.clone();
         let ownership = Ownership::new(kind, rules, part.name, options);
+        let now = SystemTime::now();
         let resource = self.group_resource();
         let modify = move |state: &State, old: &Value| {
             let mut shown = Cow::Borrowed(old);
@@ -358,6 +359,7 @@ impl Resource<'_> {
                 allocate(&context, state, &mut new, Some(old), meta::uid(old))?;
             }
             kind.rules.update(part, &mut new, old)?;
+            (kind.stamp)(&mut new, old, now);
             meta::set(&mut new, "resourceVersion", meta::resource_version(old));
             apply::keep_times(&mut new, old);
             Ok(settle(kind, new))
