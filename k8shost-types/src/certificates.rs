@@ -1,6 +1,6 @@
 //! CertificateSigningRequest, the one kind of certificates.k8s.io/v1.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::SystemTime};
 
 use serde_json::{Value, json};
 
@@ -12,6 +12,7 @@ use crate::{
     names,
     rules::{self, Errors, Raw, Seen, faults, is_set, spec, status, strings},
     strategy::{Fields, Part, Strategy},
+    time,
 };
 
 /// The row of CertificateSigningRequest in the table of kinds. Who asked (spec.username, uid, groups
@@ -105,6 +106,30 @@ fn take_decisions(new: &mut Value, old: &Value, from_old: bool) {
             tree::remove(status, "conditions");
         } else {
             tree::set(status, "conditions", conditions);
+        }
+    }
+}
+
+/// Says when conditions were made that do not say it themselves; the time of one that has not turned stays.
+pub fn stamp(new: &mut Value, old: &Value, now: SystemTime) {
+    let Some(state) = tree::get_mut(new, "status") else {
+        return;
+    };
+    let before = list(status(old), "conditions");
+    let now = time::format(now);
+    for condition in tree::list_mut(state, "conditions") {
+        if !is_set(condition, "lastUpdateTime") {
+            tree::set(condition, "lastUpdateTime", now.as_str());
+        }
+        if !is_set(condition, "lastTransitionTime") {
+            let same = |old: &&Value| {
+                ["type", "status"].map(|field| text(old, field))
+                    == ["type", "status"].map(|field| text(condition, field))
+                    && is_set(old, "lastTransitionTime")
+            };
+            let turned = before.iter().find(same);
+            let turned = turned.map_or(now.as_str(), |old| text(old, "lastTransitionTime"));
+            tree::set(condition, "lastTransitionTime", turned.to_owned());
         }
     }
 }

@@ -64,10 +64,7 @@ impl Resource<'_> {
         self.read_modify_write(namespace, name, options.dry_run, move |_, old| {
             options.preconditions.check(kind, old)?;
             let mut new = old.clone();
-            (kind.begin_delete)(&mut new)?;
-            let propagation = options.propagation.or(kind.propagation);
-            let held = propagate(&mut new, propagation);
-            if !mark(kind, &mut new, options.grace_period_seconds, now) && !held {
+            if !begin(kind, &mut new, &options, now)? {
                 return Ok(Outcome::Keep);
             }
             Ok(if is_done(kind, &new) {
@@ -79,6 +76,18 @@ impl Resource<'_> {
         })
         .await
     }
+}
+
+/// Begins the deletion of an object. False: it has begun before, and this delete changes nothing about that.
+pub(crate) fn begin(
+    kind: &Kind,
+    object: &mut Value,
+    options: &DeleteOptions,
+    now: SystemTime,
+) -> Result<bool, Error> {
+    (kind.begin_delete)(object)?;
+    let held = propagate(object, options.propagation.or(kind.propagation));
+    Ok(mark(kind, object, options.grace_period_seconds, now) || held)
 }
 
 /// Sets the finalizers that stand for a propagation. Whether that has changed any.

@@ -1,12 +1,13 @@
 //! The table of kinds. A kind is a row: its rules, and what of it needs the state or the time. All
 //! verbs are written once, in the rest of the registry, for every row.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::{collections::HashMap, sync::LazyLock, time::SystemTime};
 
 use k8shost_store::log::State;
 use k8shost_types::{
     Error, Strategy, addresses,
     autoscaling::{self, scale},
+    certificates,
     core_v1::event,
     namespace, node, pod, service, strategies,
 };
@@ -53,6 +54,8 @@ pub(crate) struct Kind {
     pub(crate) claims: fn(&Value) -> Vec<String>,
     /// For a kind whose objects get something at commit time.
     pub(crate) allocate: Option<Allocate>,
+    /// Sets the times that a new version of an object gets, the old one given.
+    pub(crate) stamp: fn(&mut Value, &Value, SystemTime),
     /// How long a delete of the object takes when the caller asked for so many seconds. `None`: it
     /// goes at once, as it is.
     pub(crate) grace: fn(&Value, Option<i64>) -> Option<i64>,
@@ -80,6 +83,7 @@ impl Kind {
             parent: None,
             claims: |_| Vec::new(),
             allocate: None,
+            stamp: |_, _, _| {},
             grace: |_, _| None,
             propagation: None,
             begin_delete: |_| Ok(()),
@@ -202,8 +206,21 @@ static AUTOSCALERS: Kind = Kind {
     ..Kind::plain(&autoscaling::HORIZONTAL_POD_AUTOSCALER)
 };
 
+static CERTIFICATE_REQUESTS: Kind = Kind {
+    stamp: certificates::stamp,
+    ..Kind::plain(&certificates::CERTIFICATE_SIGNING_REQUEST)
+};
+
 /// Rows with something of their own.
-static OWN: [&Kind; 6] = [&PODS, &SERVICES, &NODES, &NAMESPACES, &EVENTS, &AUTOSCALERS];
+static OWN: [&Kind; 7] = [
+    &PODS,
+    &SERVICES,
+    &NODES,
+    &NAMESPACES,
+    &EVENTS,
+    &AUTOSCALERS,
+    &CERTIFICATE_REQUESTS,
+];
 
 /// Kinds whose objects' dependents stay if a delete does not say: as it was before there was a collector.
 const ORPHANING: [(&str, &str); 2] = [("v1", "replicationcontrollers"), ("batch/v1", "jobs")];

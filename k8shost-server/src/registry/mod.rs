@@ -3,6 +3,7 @@
 //! It knows no protocol and no KV. A [`Resource`] is reached through a [`Tenant`] only.
 
 pub(crate) mod delete;
+pub(crate) mod eviction;
 pub(crate) mod json;
 pub(crate) mod kind;
 pub(crate) mod list;

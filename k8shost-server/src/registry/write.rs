@@ -349,6 +349,7 @@ impl Resource<'_> {
         })?;
         let context = self.tenant.context.clone();
         let ownership = Ownership::new(kind, rules, part.name, options);
+        let now = SystemTime::now();
         let resource = self.group_resource();
         let modify = move |state: &State, old: &Value| {
             let mut shown = Cow::Borrowed(old);
@@ -392,6 +393,7 @@ impl Resource<'_> {
                 (view.store)(&mut new, Some(old))?;
                 kind.rules.complete(&mut new)?;
             }
+            (kind.stamp)(&mut new, old, now);
             meta::set(&mut new, "resourceVersion", meta::resource_version(old));
             apply::keep_times(&mut new, old);
             Ok(settle(kind, new))

@@ -11,16 +11,19 @@ use k8shost_types::kinds::{
 use serde_json::Value;
 use tonic::body::Body;
 
-use super::answer;
+use super::{answer, connect::Connect, reviews};
 use crate::registry::kind;
 
 /// The rows that are served, each with what of it is.
 static SERVED: LazyLock<Vec<Kind>> = LazyLock::new(|| {
     let rows = BUILT_IN.iter().filter_map(|row| {
+        if reviews::is_virtual(row) || (row.group.is_empty() && row.plural == "bindings") {
+            return Some(row.clone());
+        }
         let (kind, _) = kind::Kind::served(&row.group, &row.version, &row.plural)?;
         let has = |below: &&Subresource| match &*below.name {
-            "binding" => row.plural == "pods",
-            part => kind.rules.part(part).is_some(),
+            "binding" | "eviction" => row.plural == "pods",
+            part => kind.rules.part(part).is_some() || Connect::of(kind, part).is_some(),
         };
         let below: Vec<_> = row.subresources.iter().filter(has).cloned().collect();
         Some(Kind {

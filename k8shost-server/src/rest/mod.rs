@@ -3,10 +3,13 @@
 
 mod answer;
 mod compress;
+mod connect;
 mod discovery;
+mod eviction;
 mod objects;
 mod openapi;
 mod query;
+mod reviews;
 mod route;
 mod shown;
 mod status;

@@ -14,8 +14,11 @@ use serde_json::Value;
 use tonic::body::Body;
 
 use super::{
-    Face, answer,
+    Face,
+    answer::{self, Encoding, Form},
+    connect::Connect,
     query::{Query, invalid},
+    reviews::{self, Asked},
     route::Target,
     shown::Shown,
     status, watch,
@@ -26,7 +29,7 @@ use crate::registry::{
 };
 
 impl Face {
-    /// Answers a request for objects.
+    /// Answers a request for objects, with a warning where Kubernetes has one for all of their kind.
     pub(super) async fn objects<B>(
         &self,
         tenant: &Tenant,
@@ -38,7 +41,42 @@ impl Face {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let served = Kind::served(&target.group, &target.version, &target.resource);
+        let Some(warning) = reviews::deprecation(&target) else {
+            return self.carry_out(tenant, target, request, query).await;
+        };
+        let answered = self.carry_out(tenant, target, request, query).await;
+        let response = answered.unwrap_or_else(|error| answer::refused(&error));
+        Ok(answer::warned(response, &[warning.to_owned()]))
+    }
+
+    async fn carry_out<B>(
+        &self,
+        tenant: &Tenant,
+        target: Target,
+        request: Request<B>,
+        query: &Query,
+    ) -> Result<Response<Body>, Error>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (head, body) = request.into_parts();
+        if let Some(row) = reviews::row(&target) {
+            let asked = Asked {
+                row,
+                tenant,
+                target,
+                query,
+                headers: &head.headers,
+            };
+            return asked.answer(&head.method, answer::read(body)).await;
+        }
+        let is_binding = target.group.is_empty() && target.resource == "bindings";
+        let served = if is_binding && !target.namespace.is_empty() {
+            Kind::served("", &target.version, PODS.resource())
+        } else {
+            Kind::served(&target.group, &target.version, &target.resource)
+        };
         let Some((kind, mut view)) = served else {
             return Ok(answer::no_such_page());
         };
@@ -48,12 +86,16 @@ impl Face {
         if !kind.rules.namespaced && !target.namespace.is_empty() {
             return Ok(answer::no_such_page());
         }
-        let (head, body) = request.into_parts();
         let is_list = head.method == Method::GET && target.name.is_empty();
         let rules = view.map_or(kind.rules, |view| view.rules);
         let messages = protobuf::serves(rules.group(), rules.version(), rules.kind);
         // Before anything is written: what cannot be answered is not carried out.
-        let (form, encoding) = answer::accepted(&head.headers, is_list, messages)?;
+        let connect = Connect::of(kind, &target.subresource);
+        let (form, encoding) = match connect {
+            // What comes is not ours to form.
+            Some(_) => (Form::Object, Encoding::Json),
+            None => answer::accepted(&head.headers, is_list, messages)?,
+        };
         let call = Call {
             face: self,
             tenant,
@@ -69,6 +111,16 @@ impl Face {
             },
         };
         let one = !call.target.name.is_empty();
+        if is_binding {
+            return match head.method {
+                _ if one => Ok(answer::no_such_page()),
+                Method::POST => call.bind(answer::read(body).await?).await,
+                _ => Err(status::not_allowed()),
+            };
+        }
+        if let Some(connect) = connect {
+            return call.connect(connect, &head.method).await;
+        }
         let part = kind
             .rules
             .part(&call.target.subresource)
@@ -88,12 +140,13 @@ impl Face {
             (Method::DELETE, Some("")) if one || call.kind().resource() != "namespaces" => {
                 call.delete(answer::read(body).await?).await
             }
-            (Method::POST, None)
-                if one
-                    && call.target.subresource == "binding"
-                    && std::ptr::eq(kind, &raw const PODS) =>
-            {
-                call.bind(answer::read(body).await?).await
+            (method, None) if one && std::ptr::eq(kind, &raw const PODS) => {
+                match (method, call.target.subresource.as_str()) {
+                    (Method::POST, "binding") => call.bind(answer::read(body).await?).await,
+                    (Method::POST, "eviction") => call.evict(answer::read(body).await?).await,
+                    (_, "binding" | "eviction") => Err(status::not_allowed()),
+                    _ => Ok(answer::no_such_page()),
+                }
             }
             (_, Some(_)) => Err(status::not_allowed()),
             _ => Ok(answer::no_such_page()),
@@ -192,32 +245,17 @@ impl Call<'_> {
 
     /// A body that is no object of the kind.
     pub(super) fn json(&self, body: &[u8]) -> Result<Value, Error> {
-        match decode::parse(body, self.format()?, None) {
+        match decode::parse(body, format(self.headers)?, None) {
             Ok(read) => Ok(read.value),
             Err(Unreadable::Excess(error)) => Err(*error),
             Err(Unreadable::Syntax(words)) => Err(Error::bad_request(words)),
         }
     }
 
-    /// How the body is written.
-    fn format(&self) -> Result<Format, Error> {
-        match answer::content_type(self.headers) {
-            "application/json" => Ok(Format::Json),
-            "application/yaml" => Ok(Format::Yaml),
-            protobuf::CONTENT_TYPE => Ok(Format::Protobuf),
-            _ => Err(answer::unsupported()),
-        }
-    }
-
     /// The schema of the kind.
     pub(super) fn schema(&self) -> Result<Type<'static>, Error> {
         let rules = self.rules();
-        schema::builtin()
-            .of(rules.group(), rules.version(), rules.kind)
-            .ok_or_else(|| {
-                let message = format!("there is no schema of {}", rules.kind);
-                Error::new(Reason::Internal, message)
-            })
+        schema_of([rules.group(), rules.version(), rules.kind])
     }
 
     /// What is to be done about fields that the kind does not have.
@@ -227,15 +265,55 @@ impl Call<'_> {
 
     /// The object in a body, and what to warn of.
     pub(super) fn object(&self, body: &[u8], options: &str) -> Result<(Value, Vec<String>), Error> {
-        let format = self.format()?;
         let rules = self.rules();
-        let expected = decode::Expected {
-            group: rules.group(),
-            version: rules.version(),
-            kind: rules.kind,
-            schema: self.schema()?,
-        };
-        let read = decode::object(body, format, &expected, self.validation(options)?)?;
-        Ok((read.object, read.warnings))
+        self.typed(body, [rules.group(), rules.version(), rules.kind], options)
+    }
+
+    /// The same of another kind: group, version, kind.
+    pub(super) fn typed(
+        &self,
+        body: &[u8],
+        kind: [&str; 3],
+        options: &str,
+    ) -> Result<(Value, Vec<String>), Error> {
+        read_typed(body, self.headers, self.query, kind, options)
+    }
+}
+
+/// The schema of a kind.
+fn schema_of([group, version, kind]: [&str; 3]) -> Result<Type<'static>, Error> {
+    schema::builtin().of(group, version, kind).ok_or_else(|| {
+        let message = format!("there is no schema of {kind}");
+        Error::new(Reason::Internal, message)
+    })
+}
+
+/// The object in a body, which is to be of this group, version and kind, and what to warn of.
+pub(super) fn read_typed(
+    body: &[u8],
+    headers: &HeaderMap,
+    query: &Query,
+    kind: [&str; 3],
+    options: &str,
+) -> Result<(Value, Vec<String>), Error> {
+    let format = format(headers)?;
+    let expected = decode::Expected {
+        group: kind[0],
+        version: kind[1],
+        kind: kind[2],
+        schema: schema_of(kind)?,
+    };
+    let validation = FieldValidation::parse(Some(query.text("fieldValidation")), options)?;
+    let read = decode::object(body, format, &expected, validation)?;
+    Ok((read.object, read.warnings))
+}
+
+/// How a body is written.
+fn format(headers: &HeaderMap) -> Result<Format, Error> {
+    match answer::content_type(headers) {
+        "application/json" => Ok(Format::Json),
+        "application/yaml" => Ok(Format::Yaml),
+        protobuf::CONTENT_TYPE => Ok(Format::Protobuf),
+        _ => Err(answer::unsupported()),
     }
 }

@@ -15,7 +15,13 @@ use k8shost_types::{
 use serde_json::{Value, json};
 use tonic::body::Body;
 
-use super::{answer, objects::Call, query::invalid, route::Target, status};
+use super::{
+    answer,
+    objects::Call,
+    query::{Query, invalid},
+    route::Target,
+    status,
+};
 use crate::registry::{
     delete::{DeleteOptions, Propagation},
     json::parse,
@@ -293,33 +299,6 @@ impl Call<'_> {
         Ok(answer::json(StatusCode::OK, answer::bytes(&body)))
     }
 
-    pub(super) async fn bind(&self, body: Bytes) -> Result<Response<Body>, Error> {
-        let options = self.options("CreateOptions")?;
-        let binding: Value = self.json(&body)?;
-        let target = &binding["target"];
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let (kind, node) = (text(&target["kind"]), text(&target["name"]));
-        if !matches!(kind.as_str(), "" | "Node") || node.is_empty() {
-            let target = Path::new("target");
-            let field = FieldError::not_supported(&target.child("kind"), kind.as_str(), &["Node"]);
-            return Err(invalid("Binding", field));
-        }
-        let preconditions = Preconditions {
-            uid: Some(text(&binding["metadata"]["uid"])).filter(|uid| !uid.is_empty()),
-            resource_version: None,
-        };
-        let Target {
-            namespace, name, ..
-        } = &self.target;
-        self.tenant
-            .bind(namespace, name, node, preconditions, options.dry_run)
-            .await?;
-        let done = json!({
-            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201,
-        });
-        Ok(answer::json(StatusCode::CREATED, answer::bytes(&done)))
-    }
-
     /// Whether an object is the one that the path names; it may leave out its name.
     fn is_named(&self, object: &mut Value) -> Result<(), Error> {
         let expected = &self.target.name;
@@ -339,14 +318,19 @@ impl Call<'_> {
         } else {
             self.json(body)?
         };
+        Self::delete_options_of(&given, self.query)
+    }
+
+    /// Options that were sent, and what the query says where they do not.
+    pub(super) fn delete_options_of(given: &Value, query: &Query) -> Result<DeleteOptions, Error> {
         let text = |name: &str| given["preconditions"][name].as_str().map(str::to_owned);
         let grace = given["gracePeriodSeconds"].as_i64();
         let policy = given["propagationPolicy"].as_str();
-        let policy = policy.unwrap_or_else(|| self.query.text("propagationPolicy"));
+        let policy = policy.unwrap_or_else(|| query.text("propagationPolicy"));
         let orphan = given["orphanDependents"].as_bool();
         let orphan = orphan.or_else(|| {
-            let given = self.query.all("orphanDependents").next();
-            given.map(|_| self.query.flag("orphanDependents"))
+            let given = query.all("orphanDependents").next();
+            given.map(|_| query.flag("orphanDependents"))
         });
         let path = Path::new("propagationPolicy");
         let propagation = match (policy, orphan) {
@@ -366,7 +350,7 @@ impl Call<'_> {
             let field = FieldError::not_supported(&path, policy, &supported);
             return Err(invalid("DeleteOptions", field));
         };
-        let mut dry_run = self.query.dry_run("DeleteOptions")?;
+        let mut dry_run = query.dry_run("DeleteOptions")?;
         for value in given["dryRun"].as_array().into_iter().flatten() {
             let value = value.as_str().unwrap_or_default();
             if value != "All" {
@@ -379,7 +363,7 @@ impl Call<'_> {
         Ok(DeleteOptions {
             dry_run,
             propagation,
-            grace_period_seconds: grace.or(self.query.number("gracePeriodSeconds")?),
+            grace_period_seconds: grace.or(query.number("gracePeriodSeconds")?),
             preconditions: Preconditions {
                 uid: text("uid"),
                 resource_version: text("resourceVersion"),

@@ -5,7 +5,7 @@ use k8shost_types::{
     apply::expand_fields,
     authorization::{self, Review},
     autoscaling::scale,
-    eviction, pod as pods,
+    certificates, eviction, pod as pods,
 };
 use serde_json::{Value, json};
 
@@ -277,6 +277,37 @@ fn a_controllers_scale_has_its_map_as_selector() {
         let mut shown = odd.clone();
         scale::show(&mut shown);
         assert_eq!(shown["kind"], "Scale", "{odd}");
+    }
+}
+
+#[test]
+fn decisions_about_certificates_say_when_they_were_made() {
+    let old = json!({"status": {"conditions": [
+        {"type": "Approved", "status": "True", "lastTransitionTime": "2025-01-01T00:00:00Z"},
+    ]}});
+    let mut new = json!({"status": {"conditions": [
+        {"type": "Approved", "status": "True"},
+        {"type": "Failed", "status": "True", "lastUpdateTime": "2025-02-02T00:00:00Z"},
+    ]}});
+    certificates::stamp(&mut new, &old, now());
+    assert_eq!(
+        new["status"]["conditions"],
+        json!([
+            {
+                "type": "Approved", "status": "True", "lastUpdateTime": NOW,
+                "lastTransitionTime": "2025-01-01T00:00:00Z",
+            },
+            {
+                "type": "Failed", "status": "True", "lastUpdateTime": "2025-02-02T00:00:00Z",
+                "lastTransitionTime": NOW,
+            },
+        ])
+    );
+    let stamped = new.clone();
+    certificates::stamp(&mut new, &old, now());
+    assert_eq!(new, stamped);
+    for mut odd in [json!(null), json!({"status": {"conditions": [3]}})] {
+        certificates::stamp(&mut odd, &old, now());
     }
 }
 
