@@ -222,11 +222,38 @@ fn pem_fault(text: &str, block: &str) -> Option<String> {
     let Some(body) = body else {
         return Some(format!("PEM block type must be {block}"));
     };
-    // A sequence is what all of these are.
-    match base64::decode(&body) {
-        Ok(der) if der.first() == Some(&0x30) => None,
+    // A sequence that begins with a sequence is what all of these are.
+    let Ok(der) = base64::decode(&body) else {
+        return Some(format!("PEM block type must be {block}"));
+    };
+    match sequence(&der) {
+        Some((content, [])) if sequence(content).is_some() => None,
+        Some((_, [_, ..])) => Some("asn1: syntax error: trailing data".to_owned()),
+        _ if der.first() == Some(&0x30) => Some("asn1: syntax error: data truncated".to_owned()),
         _ => Some("asn1: structure error: tags don't match".to_owned()),
     }
+}
+
+/// The content of the sequence of DER that bytes begin with, and what follows it.
+fn sequence(der: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (0x30, rest) = der.split_first().map(|(tag, rest)| (*tag, rest))? else {
+        return None;
+    };
+    let (first, rest) = rest.split_first()?;
+    let (length, rest) = match *first {
+        short @ 0..0x80 => (usize::from(short), rest),
+        long => {
+            let (digits, rest) = rest.split_at_checked(usize::from(long & 0x7f))?;
+            if digits.is_empty() || digits.len() > 4 {
+                return None;
+            }
+            let length = digits
+                .iter()
+                .fold(0, |length, digit| length << 8 | usize::from(*digit));
+            (length, rest)
+        }
+    };
+    rest.split_at_checked(length)
 }
 
 fn validate(request: &Value, errors: &mut Errors) {

@@ -343,7 +343,10 @@ impl Resource<'_> {
     ) -> Result<Arc<Object>, Error> {
         let kind = self.kind;
         let (rules, view) = (self.rules(), self.view);
-        let part = rules.part(subresource).ok_or_else(|| {
+        // An object in another version is judged as it is there; a part of one, by what it makes of the whole.
+        let is_version = view.is_some_and(|view| !view.is_part);
+        let judge = if is_version { rules } else { kind.rules };
+        let part = judge.part(subresource).ok_or_else(|| {
             let message = format!("{kind:?} has no subresource {subresource}");
             Error::new(Reason::Internal, message)
         })?;
@@ -388,10 +391,15 @@ impl Resource<'_> {
             if let (Some(allocate), "") = (kind.allocate, part.name) {
                 allocate(&context, state, &mut new, Some(old), meta::uid(old))?;
             }
-            rules.update(part, &mut new, &shown)?;
+            if is_version {
+                judge.update(part, &mut new, &shown)?;
+            }
             if let Some(view) = view {
                 (view.store)(&mut new, Some(old))?;
                 kind.rules.complete(&mut new)?;
+            }
+            if !is_version {
+                judge.update(part, &mut new, old)?;
             }
             (kind.stamp)(&mut new, old, now);
             meta::set(&mut new, "resourceVersion", meta::resource_version(old));

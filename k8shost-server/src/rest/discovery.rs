@@ -4,14 +4,17 @@
 use std::{borrow::Cow, sync::LazyLock};
 
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use k8shost_types::kinds::{
-    BUILT_IN, Kind, Subresource,
-    discovery::{self, Root, Version},
+use k8shost_types::{
+    Error,
+    kinds::{
+        BUILT_IN, Kind, Subresource,
+        discovery::{self, Root, Version},
+    },
 };
 use serde_json::Value;
 use tonic::body::Body;
 
-use super::{answer, connect::Connect, reviews};
+use super::{answer, connect::Connect, reviews, status};
 use crate::registry::kind;
 
 /// The rows that are served, each with what of it is.
@@ -76,15 +79,29 @@ pub(super) fn root(headers: &HeaderMap, root: Root, server: &str) -> Response<Bo
     response
 }
 
+/// Nothing of this name is served: of a group that is, Kubernetes says so, and has no page for others.
+///
+/// # Errors
+/// NotFound.
+pub(super) fn unknown(group: &str) -> Result<Response<Body>, Error> {
+    if SERVED.iter().any(|row| row.group == group) {
+        return Err(status::no_such_resource());
+    }
+    Ok(answer::no_such_page())
+}
+
 /// `/apis/<group>`
 pub(super) fn group(name: &str) -> Response<Body> {
     discovery::api_group(&*SERVED, name).map_or_else(answer::no_such_page, |it| document_of(&it))
 }
 
 /// `/api/v1`, `/apis/<group>/<version>`
-pub(super) fn resources(group: &str, version: &str) -> Response<Body> {
+pub(super) fn resources(group: &str, version: &str) -> Result<Response<Body>, Error> {
     let list = discovery::api_resource_list(&*SERVED, group, version);
-    list.map_or_else(answer::no_such_page, |it| document_of(&it))
+    match list {
+        Some(list) => Ok(document_of(&list)),
+        None => unknown(group),
+    }
 }
 
 fn document_of(document: &Value) -> Response<Body> {

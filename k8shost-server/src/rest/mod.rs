@@ -122,6 +122,12 @@ impl Face {
         if asks && request.body().size_hint().lower() > answer::MAX_REQUEST as u64 {
             return Err(answer::too_large());
         }
+        let (head, body) = request.into_parts();
+        let body = match head.method {
+            Method::GET => Bytes::new(),
+            _ => answer::read(body).await?,
+        };
+        let request = Request::from_parts(head, body);
         let route = Route::of(request.uri())?;
         let is_read = request.method() == Method::GET;
         match route.place {
@@ -152,7 +158,7 @@ impl Face {
                         _ => Ok(answer::no_such_page()),
                     };
                 }
-                Ok(self.page(&place, request.headers(), request.uri().query()))
+                self.page(&place, request.headers(), request.uri().query())
             }
             Place::Other(_) => Ok(answer::no_such_page()),
             _ => Err(status::not_allowed()),
@@ -160,21 +166,26 @@ impl Face {
     }
 
     /// What is there to be read that is no object.
-    fn page(&self, place: &Place, headers: &HeaderMap, query: Option<&str>) -> Response<Body> {
+    fn page(
+        &self,
+        place: &Place,
+        headers: &HeaderMap,
+        query: Option<&str>,
+    ) -> Result<Response<Body>, Error> {
         let host = headers.get(header::HOST);
         let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
-        match place {
+        Ok(match place {
             Place::CoreVersions => discovery::root(headers, Root::Core, host),
             Place::Groups => discovery::root(headers, Root::Groups, host),
             Place::Group(group) => discovery::group(group),
-            Place::Resources { group, version } => discovery::resources(group, version),
+            Place::Resources { group, version } => discovery::resources(group, version)?,
             // A project's server is this one.
             Place::Other(words) => match self.0.health.page(&words.join("/"), query) {
                 Some((status, text)) => answer::text(status, text),
                 None => answer::no_such_page(),
             },
             Place::Version | Place::Objects(_) => answer::no_such_page(),
-        }
+        })
     }
 
     async fn tenant(&self, name: Option<&(String, String)>) -> Result<Tenant, Error> {
@@ -220,6 +231,10 @@ fn version() -> Response<Body> {
     let body = json!({
         "major": major,
         "minor": minor,
+        "emulationMajor": major,
+        "emulationMinor": minor,
+        "minCompatibilityMajor": major,
+        "minCompatibilityMinor": minor,
         "gitVersion": format!("{version}+k8shost-{}", env!("CARGO_PKG_VERSION")),
         "gitCommit": "",
         "gitTreeState": "",

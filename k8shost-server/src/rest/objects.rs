@@ -17,6 +17,7 @@ use super::{
     Face,
     answer::{self, Encoding, Form},
     connect::Connect,
+    discovery,
     query::{Query, invalid},
     reviews::{self, Asked},
     route::Target,
@@ -30,17 +31,13 @@ use crate::registry::{
 
 impl Face {
     /// Answers a request for objects, with a warning where Kubernetes has one for all of their kind.
-    pub(super) async fn objects<B>(
+    pub(super) async fn objects(
         &self,
         tenant: &Tenant,
         target: Target,
-        request: Request<B>,
+        request: Request<Bytes>,
         query: &Query,
-    ) -> Result<Response<Body>, Error>
-    where
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
+    ) -> Result<Response<Body>, Error> {
         let Some(warning) = reviews::deprecation(&target) else {
             return self.carry_out(tenant, target, request, query).await;
         };
@@ -49,17 +46,13 @@ impl Face {
         Ok(answer::warned(response, &[warning.to_owned()]))
     }
 
-    async fn carry_out<B>(
+    async fn carry_out(
         &self,
         tenant: &Tenant,
         target: Target,
-        request: Request<B>,
+        request: Request<Bytes>,
         query: &Query,
-    ) -> Result<Response<Body>, Error>
-    where
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
+    ) -> Result<Response<Body>, Error> {
         let (head, body) = request.into_parts();
         if let Some(row) = reviews::row(&target) {
             let asked = Asked {
@@ -69,7 +62,7 @@ impl Face {
                 query,
                 headers: &head.headers,
             };
-            return asked.answer(&head.method, answer::read(body)).await;
+            return asked.answer(&head.method, &body).await;
         }
         let is_binding = target.group.is_empty() && target.resource == "bindings";
         let served = if is_binding && !target.namespace.is_empty() {
@@ -78,7 +71,7 @@ impl Face {
             Kind::served(&target.group, &target.version, &target.resource)
         };
         let Some((kind, mut view)) = served else {
-            return Ok(answer::no_such_page());
+            return discovery::unknown(&target.group);
         };
         if target.subresource == "scale" {
             view = Some(&SCALE);
@@ -114,7 +107,7 @@ impl Face {
         if is_binding {
             return match head.method {
                 _ if one => Ok(answer::no_such_page()),
-                Method::POST => call.bind(answer::read(body).await?).await,
+                Method::POST => call.bind(body).await,
                 _ => Err(status::not_allowed()),
             };
         }
@@ -132,18 +125,18 @@ impl Face {
             _ if call.target.watch => Err(status::not_allowed()),
             (Method::GET, Some("")) if !one => call.list().await,
             (Method::GET, Some(part)) if one && part != "finalize" => call.get().await,
-            (Method::POST, Some("")) if !one => call.create(answer::read(body).await?).await,
-            (Method::PUT, Some(part)) if one => call.update(part, answer::read(body).await?).await,
+            (Method::POST, Some("")) if !one => call.create(body).await,
+            (Method::PUT, Some(part)) if one => call.update(part, body).await,
             (Method::PATCH, Some(part)) if one && part != "finalize" => {
-                call.patch(part, answer::read(body).await?).await
+                call.patch(part, body).await
             }
             (Method::DELETE, Some("")) if one || call.kind().resource() != "namespaces" => {
-                call.delete(answer::read(body).await?).await
+                call.delete(body).await
             }
             (method, None) if one && std::ptr::eq(kind, &raw const PODS) => {
                 match (method, call.target.subresource.as_str()) {
-                    (Method::POST, "binding") => call.bind(answer::read(body).await?).await,
-                    (Method::POST, "eviction") => call.evict(answer::read(body).await?).await,
+                    (Method::POST, "binding") => call.bind(body).await,
+                    (Method::POST, "eviction") => call.evict(body).await,
                     (_, "binding" | "eviction") => Err(status::not_allowed()),
                     _ => Ok(answer::no_such_page()),
                 }

@@ -5,7 +5,6 @@
 
 use std::time::SystemTime;
 
-use bytes::Bytes;
 use http::{HeaderMap, Method, Response, StatusCode};
 use k8shost_types::{
     Error, Reason,
@@ -60,7 +59,7 @@ impl Asked<'_> {
     pub(super) async fn answer(
         &self,
         method: &Method,
-        body: impl Future<Output = Result<Bytes, Error>>,
+        body: &[u8],
     ) -> Result<Response<Body>, Error> {
         let (form, _) = answer::accepted(self.headers, false, false)?;
         let (one, part) = (
@@ -74,7 +73,7 @@ impl Asked<'_> {
             Method::GET | Method::HEAD if self.row.plural == COMPONENTS => {
                 self.components(form).await
             }
-            Method::POST if !one && self.row.can("create") => self.review(&body.await?),
+            Method::POST if !one && self.row.can("create") => self.review(body),
             _ if one && self.row.plural != COMPONENTS => Ok(answer::no_such_page()),
             _ => Err(status::not_allowed()),
         }

@@ -31,6 +31,12 @@ pub(crate) fn not_allowed() -> Error {
     of_the_router(Reason::MethodNotAllowed, words)
 }
 
+/// NotFound of what is not served in a group that is.
+pub(crate) fn no_such_resource() -> Error {
+    let words = "the server could not find the requested resource";
+    of_the_router(Reason::NotFound, words)
+}
+
 /// NotAcceptable, with what there is, at a place where objects are listed and watched, or at another.
 pub(crate) fn not_acceptable(is_list: bool) -> Error {
     let watched = if is_list {

@@ -113,7 +113,7 @@ impl Patch {
             Error::invalid("", "", vec![field])
         };
         if let Some(misfit) = &fitted.misfit {
-            return Err(invalid(misfit));
+            return Err(invalid(&self.words(misfit)));
         }
         let strict = self.strict.iter().chain(&fitted.strict).cloned().collect();
         let warnings = validation.judge(strict).map_err(|why| invalid(&why))?;
@@ -124,6 +124,19 @@ impl Patch {
                 decode::what(&other)
             ))),
         }
+    }
+
+    /// What does not fit, as Kubernetes says it: the result of a strategic merge is read by another reader.
+    fn words(&self, misfit: &str) -> String {
+        if let Change::Strategic(_) = self.change
+            && let Some(rest) =
+                misfit.strip_prefix("json: cannot unmarshal string into Go struct field ")
+            && let Some((field, wanted @ ("int32" | "int64"))) = rest.rsplit_once(" of type ")
+            && !field.starts_with("ObjectMeta.")
+        {
+            return format!("unrecognized type: {wanted}");
+        }
+        misfit.to_owned()
     }
 
     fn changed(&self, schema: Type<'_>, current: &Value) -> Result<Value, Error> {

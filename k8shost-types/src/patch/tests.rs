@@ -157,8 +157,8 @@ fn directives_say_what_goes_and_stays() {
             "policy",
             "PodDisruptionBudget",
             json!({"spec": {"selector": {"matchLabels": {"a": "b"}}}}),
-            json!({"spec": {"selector": {"matchExpressions": []}}}),
-            json!({"spec": {"selector": {"matchExpressions": []}}}),
+            json!({"spec": {"selector": {}}}),
+            json!({"spec": {"selector": {}}}),
         ),
         // What was not there is taken without its directives.
         (

@@ -73,10 +73,17 @@ pub static CSI_NODE: Strategy = Strategy {
             for driver in list_mut(spec, "drivers") {
                 fill_absent(driver, "topologyKeys", Value::Null);
             }
-            // Always shown, as null where there are none.
-            if !is_set(spec, "drivers") {
+            if spec.get("drivers").is_none() {
                 tree::set(spec, "drivers", Value::Null);
             }
+        }
+    },
+    // Always shown, as null where there are none.
+    canonicalize: |node| {
+        if let Some(spec) = tree::get_mut(node, "spec")
+            && list(spec, "drivers").is_empty()
+        {
+            tree::set(spec, "drivers", Value::Null);
         }
     },
     validate_create: |node| rules::created(node, false, names::subdomain_rule, validate_node),

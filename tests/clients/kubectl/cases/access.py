@@ -90,14 +90,6 @@ def new_request():
 
 
 @case
-def token(k):
-    k("create", "serviceaccount", "robot")
-    like(k("create", "token", "robot"), r"^[\w-]+\.[\w-]+\.[\w-]+$")
-    err = k.fails("create", "token", "none")
-    has(err, 'error: failed to create token: serviceaccounts "none" not found')
-
-
-@case
 def kubeconfig(k):
     if not k.binary:
         raise Failed("this case needs --binary")

@@ -105,7 +105,8 @@ def delete_a_namespace(k):
     has(k("get", "namespace", name, "--ignore-not-found", "-o", "name") or "namespace/", "namespace/")
     out = k("wait", "--for=delete", f"namespace/{name}", "--timeout=40s")
     same(out.err, "")
-    has(k.fails("get", "cm", "c", "-n", name), 'configmaps "c" not found')
+    # kubectl looks for the namespace when something in it is not found.
+    has(k.fails("get", "cm", "c", "-n", name), f'namespaces "{name}" not found')
     for name in ("default", "kube-system"):
         err = k.fails("delete", "namespace", name)
         has(

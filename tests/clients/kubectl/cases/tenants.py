@@ -10,7 +10,8 @@ def tenants_share_nothing(k):
     env = {"KUBECONFIG": k.file("other", k.kubeconfig(k.other.url))}
     name = f"x-{k.namespace}"
     k.create(pod("web"), config_map(name))
-    has(k.fails("get", "pod", "web", env=env), 'Error from server (NotFound): pods "web" not found')
+    # kubectl looks for the namespace when something in it is not found.
+    has(k.fails("get", "pod", "web", env=env), f'namespaces "{k.namespace}" not found')
     lacks(k("get", "namespaces", env=env), k.namespace)
     lacks(k("get", "pods", "-A", "-o", "name", env=env), "web")
     has(k.fails("create", "configmap", "c", env=env), f'namespaces "{k.namespace}" not found')
