@@ -107,3 +107,67 @@ pub(super) fn resources(group: &str, version: &str) -> Result<Response<Body>, Er
 fn document_of(document: &Value) -> Response<Body> {
     answer::json(StatusCode::OK, answer::bytes(document))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+
+    /// The table of what is served, for people.
+    fn table() -> String {
+        let mut table = String::from(
+            "# Kinds\n\nWhat of Kubernetes 1.35's API is served, and what is not. This page is made from the code: with\n`K8SHOST_WRITE_DOCS=1`, the test that holds it against the code writes it.\n\n| version | resource | kind | verbs | below it | not there |\n| --- | --- | --- | --- | --- | --- |\n",
+        );
+        for row in BUILT_IN {
+            let same = |served: &&Kind| {
+                (&served.group, &served.version, &served.plural)
+                    == (&row.group, &row.version, &row.plural)
+            };
+            let served = SERVED.iter().find(same);
+            let below = |kind: &Kind| -> Vec<String> {
+                kind.subresources
+                    .iter()
+                    .map(|it| it.name.to_string())
+                    .collect()
+            };
+            let there = served.map(below).unwrap_or_default();
+            let missing: Vec<String> = below(row)
+                .into_iter()
+                .filter(|name| !there.contains(name))
+                .collect();
+            let missing = match served {
+                Some(_) => missing.join(", "),
+                None => "all of it".to_owned(),
+            };
+            let version = match &*row.group {
+                "" => row.version.to_string(),
+                group => format!("{group}/{}", row.version),
+            };
+            let verbs = served.map_or(String::new(), |kind| kind.verbs.join(", "));
+            writeln!(
+                table,
+                "| {version} | {} | {} | {verbs} | {} | {missing} |",
+                row.plural,
+                row.kind,
+                there.join(", "),
+            )
+            .unwrap();
+        }
+        table.push_str(
+            "\napiextensions.k8s.io (custom resources) and apiregistration.k8s.io (aggregated APIs) are not served.\n",
+        );
+        table
+    }
+
+    #[test]
+    fn the_page_of_kinds_says_what_is_served() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/kinds.md");
+        let table = table();
+        if std::env::var_os("K8SHOST_WRITE_DOCS").is_some() {
+            std::fs::write(path, &table).unwrap();
+        }
+        let page = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(page == table, "docs/kinds.md is not of this code");
+    }
+}

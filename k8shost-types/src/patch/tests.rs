@@ -157,7 +157,7 @@ fn directives_say_what_goes_and_stays() {
             "policy",
             "PodDisruptionBudget",
             json!({"spec": {"selector": {"matchLabels": {"a": "b"}}}}),
-            json!({"spec": {"selector": {}}}),
+            json!({"spec": {"selector": {"matchExpressions": []}}}),
             json!({"spec": {"selector": {}}}),
         ),
         // What was not there is taken without its directives.
