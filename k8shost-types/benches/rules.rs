@@ -130,6 +130,7 @@ fn ownership(pod: &Value, now: SystemTime) {
         kind: "Pod",
         subresource,
         shape: apply::TypeShape::from(shape),
+        empty: &serde_json::Value::Null,
         reset: Reset::of("", "pods", subresource),
         convert: &|_, _| None,
     };
