@@ -125,12 +125,13 @@ fn bodies(pod: &Value) {
 
 fn ownership(pod: &Value, now: SystemTime) {
     let shape = schema::builtin().of("", "v1", "Pod").expect("built in");
+    let empty = Value::Object(serde_json::Map::new());
     let target = |subresource| Target {
         api_version: "v1",
         kind: "Pod",
         subresource,
         shape: apply::TypeShape::from(shape),
-        empty: &serde_json::Value::Null,
+        empty: &empty,
         reset: Reset::of("", "pods", subresource),
         convert: &|_, _| None,
     };

@@ -339,7 +339,7 @@ fn managers_of_different_versions() {
             kind: "HorizontalPodAutoscaler",
             subresource: "",
             shape: shape(short).expect("a built-in kind"),
-            empty: &Value::Null,
+            empty: &crate::support::NOTHING,
             reset: Reset::of("autoscaling", "horizontalpodautoscalers", ""),
             convert: &convert,
         };

@@ -1,13 +1,19 @@
 //! An object under writes, and its managedFields in a short form.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::LazyLock,
+    time::{Duration, SystemTime},
+};
 
 use k8shost_types::{
     Error,
     apply::{self, ApplyError, Managed, Reset, Target, TypeShape, Writer},
     schema,
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+/// An object in which nothing is set.
+pub(crate) static NOTHING: LazyLock<Value> = LazyLock::new(|| Value::Object(Map::new()));
 
 /// An object of a built-in kind, and a clock that each write moves on.
 pub(crate) struct Live {
@@ -53,7 +59,7 @@ impl Live {
             kind: self.kind,
             subresource,
             shape: shape.expect("a built-in kind").into(),
-            empty: &Value::Null,
+            empty: &NOTHING,
             reset: Reset::of(self.group, self.resource, subresource),
             convert: &|_, _| None,
         };

@@ -269,7 +269,7 @@ fn target(subresource: &str) -> Target<'_, Toy> {
         kind: "Toy",
         subresource,
         shape: &ROOT,
-        empty: &Value::Null,
+        empty: &crate::support::NOTHING,
         reset: Reset::NONE,
         convert: &|_, _| None,
     }
