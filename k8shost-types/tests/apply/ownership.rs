@@ -63,6 +63,7 @@ fn managed_fields_that_a_client_sends() {
     }
     // One who reads them may write them.
     live.edit("n", "", |new| {
+        apply::expand_fields(new);
         new["metadata"]["managedFields"][0]["manager"] = json!("other");
     });
     live.assert_managed(&[("other Update @01", own)]);
@@ -394,4 +395,18 @@ fn managers_of_different_versions() {
             .iter()
             .all(|entry| entry.api_version != "autoscaling/v0")
     );
+}
+
+#[test]
+fn the_stored_form_is_not_taken_from_a_client() {
+    let mut live = Live::new(CONFIG_MAP);
+    let sent = json!({
+        "metadata": {"name": "c", "managedFields": [{
+            "manager": "x", "operation": "Update", "apiVersion": "v1",
+            "fieldsType": "FieldsV1", "fieldsV1": "H(I)",
+        }]},
+        "data": {"k": "v"},
+    });
+    live.put("m", "", sent);
+    live.assert_managed(&[("m Update @01", r#"{"f:data":{".":{},"f:k":{}}}"#)]);
 }
