@@ -530,9 +530,9 @@ impl Resource<'_> {
             return Ok(());
         }
         if !given.is_empty() && given != namespace {
-            return Err(Error::bad_request(format!(
-                "the namespace of the object ({given}) is not the namespace of the request ({namespace})"
-            )));
+            return Err(Error::bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request",
+            ));
         }
         metadata.insert("namespace".to_owned(), json!(namespace));
         Ok(())

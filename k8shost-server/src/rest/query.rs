@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::Uri;
 use k8shost_types::{Error, FieldError, field::Path};
+use serde_json::json;
 
 use crate::registry::{
     list::{ListOptions, Selectors},
@@ -59,7 +60,8 @@ impl Query {
         let mut all = false;
         for value in self.all("dryRun") {
             if value != "All" {
-                let field = FieldError::not_supported(&Path::new("dryRun"), value, &["All"]);
+                let field =
+                    FieldError::not_supported(&Path::new("dryRun"), &json!([value]), &["All"]);
                 return Err(invalid(options, field));
             }
             all = true;

@@ -355,7 +355,7 @@ impl Call<'_> {
             let value = value.as_str().unwrap_or_default();
             if value != "All" {
                 let path = Path::new("dryRun");
-                let field = FieldError::not_supported(&path, value, &["All"]);
+                let field = FieldError::not_supported(&path, &json!([value]), &["All"]);
                 return Err(invalid("DeleteOptions", field));
             }
             dry_run = true;
