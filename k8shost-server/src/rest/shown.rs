@@ -36,6 +36,11 @@ impl Shown {
         self.view.map_or(self.kind.rules, |view| view.rules)
     }
 
+    /// Whether objects are shown in JSON, whole and in the version in which they are stored.
+    pub(super) fn is_plain(&self) -> bool {
+        self.form == Form::Object && self.encoding == Encoding::Json && self.view.is_none()
+    }
+
     /// A stored object as a tree, with all that callers see.
     pub(super) fn tree(&self, object: &[u8]) -> Result<Value, Error> {
         let mut tree = parse(object)?;

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     metrics::Held,
     registry::{
-        json::at_revision,
+        json::{at_revision, shown},
         watch::{Version, Watch, WatchItem},
     },
 };
@@ -105,6 +105,11 @@ impl Stream {
             }
         };
         match version {
+            // What most watchers ask for is made once for all of them.
+            Version::Shared(change, object) if self.shown.is_plain() => {
+                let shown = change.shown(|| shown(&object.value));
+                Ok(line(event, &shown))
+            }
             Version::Stored(object) | Version::Shared(_, object) => self.show(event, &object.value),
             Version::Former(change, object) => {
                 self.show(event, &at_revision(&object.value, change.revision)?)

@@ -142,6 +142,7 @@ pub struct Event {
     /// What was before.
     pub previous: Previous,
     ready: OnceLock<Bytes>,
+    shown: OnceLock<Bytes>,
 }
 
 impl Event {
@@ -157,12 +158,18 @@ impl Event {
             object,
             previous,
             ready: OnceLock::new(),
+            shown: OnceLock::new(),
         }
     }
 
     /// A form ready to be sent, made by the first watcher that needs it and shared by all others.
     pub fn ready(&self, make: impl FnOnce() -> Bytes) -> Bytes {
         self.ready.get_or_init(make).clone()
+    }
+
+    /// The same of a second form.
+    pub fn shown(&self, make: impl FnOnce() -> Bytes) -> Bytes {
+        self.shown.get_or_init(make).clone()
     }
 
     /// About how many bytes it keeps in memory.
