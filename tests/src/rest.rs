@@ -7,10 +7,10 @@ use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
-use crate::{http1, within};
+use crate::{NODE, Server, http1, until, within};
 
 /// The API of a tenant.
 #[derive(Clone, Debug)]
@@ -26,6 +26,16 @@ impl Rest {
             address,
             root: String::new(),
         }
+    }
+
+    /// The default tenant's of a server, once that answers.
+    pub async fn of_server(server: &Server) -> Self {
+        let client = server.client().await;
+        until("the server", async || {
+            client.list(NODE, json!({})).await.ok()
+        })
+        .await;
+        Self::new(server.address())
     }
 
     /// A project's.

@@ -77,6 +77,9 @@ fn told(status: &Status) -> Told {
         Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown => {
             Told::Unknown
         }
+        // The same, as tonic tells it when the connection said goodbye first: a server that stops waits for
+        // what is under way no longer than its drain timeout.
+        Code::Internal if format!("{status:?}").contains("NO_ERROR, Remote") => Told::Unknown,
         _ => panic!("nobody was to be told: {status:?}"),
     }
 }

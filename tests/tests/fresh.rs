@@ -1,20 +1,11 @@
 //! What a fresh project has: there without being stored, and stored from when it is written.
 
 use http::{Method, StatusCode};
-use k8shost_tests::{NODE, Rest, Server, names, until};
+use k8shost_tests::{Rest, Server, names};
 use serde_json::{Value, json};
 
 const ROLES: &str = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
 const MERGE: [(&str, &str); 1] = [("content-type", "application/merge-patch+json")];
-
-async fn rest(server: &Server) -> Rest {
-    let client = server.client().await;
-    until("the server", async || {
-        client.list(NODE, json!({})).await.ok()
-    })
-    .await;
-    Rest::new(server.address())
-}
 
 async fn code(rest: &Rest, path: &str) -> u16 {
     let (status, _) = rest.send(Method::GET, path, &[], "").await;
@@ -24,7 +15,7 @@ async fn code(rest: &Rest, path: &str) -> u16 {
 #[tokio::test]
 async fn what_a_fresh_project_has_may_be_changed_and_deleted_for_good() {
     let mut server = Server::start().await;
-    let client = rest(&server).await;
+    let client = Rest::of_server(&server).await;
     let view = format!("{ROLES}/view");
     let edit = format!("{ROLES}/edit");
     let service = "/api/v1/namespaces/default/services/kubernetes";
@@ -80,7 +71,7 @@ async fn what_a_fresh_project_has_may_be_changed_and_deleted_for_good() {
     };
     check(&client).await;
     server.restart().await;
-    let client = rest(&server).await;
+    let client = Rest::of_server(&server).await;
     check(&client).await;
 
     // It may be made again, and is an object like others then.

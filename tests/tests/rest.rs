@@ -1,7 +1,7 @@
 //! The REST API: the same objects as through gRPC, in Kubernetes' own form.
 
 use http::{Method, Request, StatusCode};
-use k8shost_tests::{NODE, POD, Rest, Server, http1, merge, names, pod, revision, text, until};
+use k8shost_tests::{POD, Rest, Server, http1, merge, names, pod, revision, text};
 use serde_json::{Value, json};
 
 const PODS: &str = "/api/v1/namespaces/default/pods";
@@ -15,19 +15,10 @@ fn config_map(name: &str) -> Value {
     })
 }
 
-async fn rest(server: &Server) -> Rest {
-    let client = server.client().await;
-    until("the server", async || {
-        client.list(NODE, json!({})).await.ok()
-    })
-    .await;
-    Rest::new(server.address())
-}
-
 #[tokio::test]
 async fn an_object_is_made_read_changed_and_deleted() {
     let server = Server::start().await;
-    let rest = rest(&server).await;
+    let rest = Rest::of_server(&server).await;
     let made = rest
         .expect(201, Method::POST, MAPS, Some(&config_map("a")))
         .await;
@@ -64,7 +55,7 @@ async fn an_object_is_made_read_changed_and_deleted() {
 #[tokio::test]
 async fn a_deletion_waits_for_its_propagation() {
     let server = Server::start().await;
-    let rest = rest(&server).await;
+    let rest = Rest::of_server(&server).await;
     for (name, query, finalizer) in [
         ("a", "propagationPolicy=Foreground", "foregroundDeletion"),
         ("b", "propagationPolicy=Orphan", "orphan"),
@@ -110,7 +101,7 @@ fn plain(mut object: Value) -> Value {
 #[tokio::test]
 async fn rest_and_grpc_show_the_same_objects() {
     let server = Server::start().await;
-    let (rest, client) = (rest(&server).await, server.client().await);
+    let (rest, client) = (Rest::of_server(&server).await, server.client().await);
     let made = rest.expect(201, Method::POST, PODS, Some(&pod("a"))).await;
     let manager = &made["metadata"]["managedFields"][0]["manager"];
     assert_eq!(manager, "unknown", "{made}");
@@ -149,7 +140,7 @@ async fn rest_and_grpc_show_the_same_objects() {
 #[tokio::test]
 async fn patches_of_each_kind_are_applied_along_the_schema() {
     let server = Server::start().await;
-    let rest = rest(&server).await;
+    let rest = Rest::of_server(&server).await;
     let made = merge(pod("a"), json!({"metadata": {"labels": {"a": "1"}}}));
     rest.expect(201, Method::POST, PODS, Some(&made)).await;
     let path = format!("{PODS}/a");
@@ -184,7 +175,7 @@ async fn patches_of_each_kind_are_applied_along_the_schema() {
 #[tokio::test]
 async fn unknown_fields_are_left_out_and_told_of() {
     let server = Server::start().await;
-    let rest = rest(&server).await;
+    let rest = Rest::of_server(&server).await;
     let json = [("content-type", "application/json")];
     let body = r#"{"metadata": {"name": "a"}, "data": {"k": "v"}, "nope": 1}"#;
     let strict = format!("{MAPS}?fieldValidation=Strict");
@@ -210,7 +201,7 @@ async fn unknown_fields_are_left_out_and_told_of() {
 #[tokio::test]
 async fn what_is_served_is_told_and_shown_as_a_table() {
     let server = Server::start().await;
-    let rest = rest(&server).await;
+    let rest = Rest::of_server(&server).await;
     let core = rest.get("/api/v1").await;
     let resources = core["resources"].as_array().unwrap();
     for name in ["pods", "pods/status", "pods/binding", "configmaps"] {
@@ -254,7 +245,7 @@ async fn what_is_served_is_told_and_shown_as_a_table() {
 #[tokio::test]
 async fn lists_have_pages_and_selectors() {
     let server = Server::start().await;
-    let rest = rest(&server).await;
+    let rest = Rest::of_server(&server).await;
     for number in 0..5 {
         let parity = if number % 2 == 0 { "even" } else { "odd" };
         let labels = json!({"metadata": {"labels": {"n": parity}}});
@@ -282,7 +273,7 @@ async fn lists_have_pages_and_selectors() {
 #[tokio::test]
 async fn a_watch_is_a_stream_of_lines_that_ends_in_time() {
     let server = Server::with(&["--bookmark-interval", "200ms"]).await;
-    let rest = rest(&server).await;
+    let rest = Rest::of_server(&server).await;
     rest.expect(201, Method::POST, MAPS, Some(&config_map("a")))
         .await;
     let start = revision(&rest.get(MAPS).await);
@@ -316,7 +307,7 @@ async fn a_watch_is_a_stream_of_lines_that_ends_in_time() {
 #[tokio::test]
 async fn what_cannot_be_is_refused_with_a_status() {
     let server = Server::start().await;
-    let rest = rest(&server).await;
+    let rest = Rest::of_server(&server).await;
     let json = [("content-type", "application/json")];
     for (method, path, headers, body, status) in [
         (Method::POST, MAPS, &json[..], "{", 400),
@@ -387,7 +378,7 @@ async fn what_cannot_be_is_refused_with_a_status() {
 #[tokio::test]
 async fn a_project_has_its_own_objects_and_no_other() {
     let server = Server::start().await;
-    let (rest, client) = (rest(&server).await, server.client().await);
+    let (rest, client) = (Rest::of_server(&server).await, server.client().await);
     client.make_tenant("acme", "web").await;
     client.make_tenant("acme", "shop").await;
     let (web, shop) = (rest.of("acme", "web"), rest.of("acme", "shop"));

@@ -1,7 +1,7 @@
 //! What is below an object in the REST API, and what is answered without being stored.
 
 use http::{Method, Request, StatusCode};
-use k8shost_tests::{NODE, Rest, Server, http1, merge, pod, revision, text, until};
+use k8shost_tests::{Rest, Server, http1, merge, pod, revision, text};
 use serde_json::{Value, json};
 
 const PODS: &str = "/api/v1/namespaces/default/pods";
@@ -11,15 +11,6 @@ const REVIEWS: &str = "/apis/authorization.k8s.io/v1";
 const MERGE: [(&str, &str); 1] = [("content-type", "application/merge-patch+json")];
 const STRATEGIC: [(&str, &str); 1] = [("content-type", "application/strategic-merge-patch+json")];
 const APPLY: [(&str, &str); 1] = [("content-type", "application/apply-patch+yaml")];
-
-async fn rest(server: &Server) -> Rest {
-    let client = server.client().await;
-    until("the server", async || {
-        client.list(NODE, json!({})).await.ok()
-    })
-    .await;
-    Rest::new(server.address())
-}
 
 async fn post(rest: &Rest, status: u16, path: &str, body: Value) -> Value {
     rest.expect(status, Method::POST, path, Some(&body)).await
@@ -61,7 +52,7 @@ async fn budget(rest: &Rest, name: &str, status: Value) {
 #[tokio::test]
 async fn replicas_are_read_and_written_by_the_scale() {
     let server = Server::start().await;
-    let rest = rest(&server).await;
+    let rest = Rest::of_server(&server).await;
     let deployment = json!({
         "metadata": {"name": "d"},
         "spec": {
@@ -142,7 +133,7 @@ async fn replicas_are_read_and_written_by_the_scale() {
 #[tokio::test]
 async fn replicas_have_owners_through_the_scale_too() {
     let server = Server::start().await;
-    let rest = rest(&server).await;
+    let rest = Rest::of_server(&server).await;
     let controllers = "/api/v1/namespaces/default/replicationcontrollers";
     let controller = json!({
         "metadata": {"name": "r"},
@@ -217,7 +208,7 @@ async fn replicas_have_owners_through_the_scale_too() {
 #[tokio::test]
 async fn an_eviction_deletes_what_its_budget_lets_go() {
     let server = Server::start().await;
-    let rest = rest(&server).await;
+    let rest = Rest::of_server(&server).await;
     for name in ["a", "b", "c"] {
         running(&rest, name).await;
     }
@@ -305,7 +296,7 @@ async fn an_eviction_deletes_what_its_budget_lets_go() {
 #[tokio::test]
 async fn a_budget_is_never_overdrawn() {
     let server = Server::start().await;
-    let rest = rest(&server).await;
+    let rest = Rest::of_server(&server).await;
     let names: Vec<String> = (0..8).map(|i| format!("p{i}")).collect();
     for name in &names {
         running(&rest, name).await;
@@ -346,7 +337,7 @@ async fn a_budget_is_never_overdrawn() {
 #[tokio::test]
 async fn a_pod_is_resized_and_bound() {
     let server = Server::start().await;
-    let rest = rest(&server).await;
+    let rest = Rest::of_server(&server).await;
     let mut limited = pod("a");
     limited["spec"]["containers"][0]["resources"] =
         json!({"requests": {"cpu": "1"}, "limits": {"cpu": "2"}});
@@ -421,7 +412,7 @@ async fn a_pod_is_resized_and_bound() {
 #[tokio::test]
 async fn what_only_kubelets_and_pods_serve_is_answered_without_them() {
     let server = Server::start().await;
-    let rest = rest(&server).await;
+    let rest = Rest::of_server(&server).await;
     post(&rest, 201, PODS, pod("free")).await;
     running(&rest, "bound").await;
     let told = async |status: u16, path: &str| -> String {
@@ -521,7 +512,7 @@ async fn what_only_kubelets_and_pods_serve_is_answered_without_them() {
 #[tokio::test]
 async fn reviews_are_answered_and_not_stored() {
     let server = Server::start().await;
-    let rest = rest(&server).await;
+    let rest = Rest::of_server(&server).await;
     let attributes = json!({"verb": "get", "resource": "pods", "namespace": "default"});
     for (resource, spec) in [
         (
@@ -588,7 +579,7 @@ async fn reviews_are_answered_and_not_stored() {
 #[tokio::test]
 async fn what_kubernetes_calls_deprecated_is_warned_of() {
     let server = Server::start().await;
-    let rest = rest(&server).await;
+    let rest = Rest::of_server(&server).await;
     let components = rest.get("/api/v1/componentstatuses").await;
     assert_eq!(components["kind"], "ComponentStatusList");
     let name = text(&components, "/items/0/metadata/name");
@@ -626,7 +617,7 @@ async fn what_kubernetes_calls_deprecated_is_warned_of() {
 #[tokio::test]
 async fn what_is_told_of_is_there() {
     let server = Server::start().await;
-    let rest = rest(&server).await;
+    let rest = Rest::of_server(&server).await;
     let mut versions = vec!["/api/v1".to_owned()];
     let groups = rest.get("/apis").await;
     for group in groups["groups"].as_array().unwrap() {
@@ -685,7 +676,7 @@ async fn what_is_told_of_is_there() {
 #[tokio::test]
 async fn finalizers_of_a_namespace_are_put_and_nothing_else_is_done_with_them() {
     let server = Server::start().await;
-    let rest = rest(&server).await;
+    let rest = Rest::of_server(&server).await;
     let path = "/api/v1/namespaces/held/finalize";
     let body = |finalizers: Value| json!({"metadata": {"name": "held"}, "spec": {"finalizers": finalizers}});
     rest.expect(404, Method::PUT, path, Some(&body(json!(["kubernetes"]))))

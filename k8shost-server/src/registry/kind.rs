@@ -92,6 +92,11 @@ impl Kind {
         }
     }
 
+    /// Its rules in a view, or as it is stored.
+    pub(crate) fn rules_in(&self, view: Option<&View>) -> &'static Strategy {
+        view.map_or(self.rules, |view| view.rules)
+    }
+
     /// Its view in a group and version that is not the stored one.
     pub(crate) fn view(&self, api_version: &str) -> Option<&'static View> {
         let mut views = self.views.iter();

@@ -125,7 +125,7 @@ pub(crate) enum Update {
 impl Resource<'_> {
     /// The rules of the version in which callers send and get objects.
     pub(crate) fn rules(&self) -> &'static Strategy {
-        self.view.map_or(self.kind.rules, |view| view.rules)
+        self.kind.rules_in(self.view)
     }
 
     /// Stores a new object in a namespace (of a cluster-scoped kind: ""). The object may name that
@@ -530,9 +530,7 @@ impl Resource<'_> {
             return Ok(());
         }
         if !given.is_empty() && given != namespace {
-            return Err(Error::bad_request(
-                "the namespace of the provided object does not match the namespace sent on the request",
-            ));
+            return Err(elsewhere());
         }
         metadata.insert("namespace".to_owned(), json!(namespace));
         Ok(())
@@ -569,6 +567,13 @@ impl Preconditions {
         }
         Ok(())
     }
+}
+
+/// An object of another namespace than the request's.
+pub(crate) fn elsewhere() -> Error {
+    Error::bad_request(
+        "the namespace of the provided object does not match the namespace sent on the request",
+    )
 }
 
 /// Conflict, if the caller saw another version.

@@ -142,6 +142,15 @@ impl Encoding {
     }
 }
 
+/// The media ranges that a caller accepts, with their parameters, in the order in which they are sent.
+pub(crate) fn ranges(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let sent = headers.get_all(header::ACCEPT).iter();
+    sent.filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|range| !range.is_empty())
+}
+
 /// The first form that a caller accepts and that there is, of objects that are listed or of one; and how it is
 /// written. `messages` says whether there is protobuf of the kind.
 ///
@@ -152,14 +161,7 @@ pub(crate) fn accepted(
     is_list: bool,
     messages: bool,
 ) -> Result<(Form, Encoding), Error> {
-    let given: Vec<&str> = headers
-        .get_all(header::ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .filter(|range| !range.is_empty())
-        .collect();
+    let given: Vec<&str> = ranges(headers).collect();
     if given.is_empty() {
         return Ok((Form::Object, Encoding::Json));
     }

@@ -44,10 +44,7 @@ pub(super) fn served() -> impl Iterator<Item = &'static Kind> {
 
 /// `/api` or `/apis`: the document that the caller accepts.
 pub(super) fn root(headers: &HeaderMap, root: Root, server: &str) -> Response<Body> {
-    let accept = headers.get_all(header::ACCEPT).iter();
-    let accept = accept.filter_map(|value| value.to_str().ok());
-    let ranges: Vec<&str> = accept.flat_map(|value| value.split(',')).collect();
-    let asked = ranges.iter().find_map(|range| {
+    let asked = answer::ranges(headers).find_map(|range| {
         let range = range.replace(' ', "");
         let aggregated = range.contains("g=apidiscovery.k8s.io")
             && range.contains("as=APIGroupDiscoveryList")

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tonic::body::Body;
 
 use super::{answer, objects::Call, query::Query, route::Target};
-use crate::registry::write::Preconditions;
+use crate::registry::write::{Preconditions, elsewhere};
 
 /// The older version of an eviction, which is the same.
 const BETA: &str = "policy/v1beta1";
@@ -91,13 +91,6 @@ impl Call<'_> {
         }
         Err(elsewhere())
     }
-}
-
-/// An object of another namespace than the path's.
-pub(super) fn elsewhere() -> Error {
-    Error::bad_request(
-        "the namespace of the provided object does not match the namespace sent on the request",
-    )
 }
 
 /// An eviction of the older version as one of today's.

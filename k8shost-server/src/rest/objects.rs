@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use k8shost_types::{
     Error, FieldError, Reason, Strategy,
-    decode::{self, FieldValidation, Format, Unreadable},
+    decode::{self, Format, Unreadable},
     field::Path,
     protobuf,
     schema::{self, Type},
@@ -80,7 +80,7 @@ impl Face {
             return Ok(answer::no_such_page());
         }
         let is_list = head.method == Method::GET && target.name.is_empty();
-        let rules = view.map_or(kind.rules, |view| view.rules);
+        let rules = kind.rules_in(view);
         let messages = protobuf::serves(rules.group(), rules.version(), rules.kind);
         // Before anything is written: what cannot be answered is not carried out.
         let connect = Connect::of(kind, &target.subresource);
@@ -218,7 +218,7 @@ impl Call<'_> {
             let message = format!(
                 "resourceVersion: Invalid value: {version:?}: strconv.ParseUint: parsing {version:?}: invalid syntax"
             );
-            return Err(Error::new(Reason::Internal, message));
+            return Err(Error::new(Reason::Unknown, message));
         }
         if !self.target.name.is_empty() {
             options.selectors = self.query.list(&self.target.namespace)?.selectors;
@@ -249,11 +249,6 @@ impl Call<'_> {
     pub(super) fn schema(&self) -> Result<Type<'static>, Error> {
         let rules = self.rules();
         schema_of([rules.group(), rules.version(), rules.kind])
-    }
-
-    /// What is to be done about fields that the kind does not have.
-    pub(super) fn validation(&self, options: &str) -> Result<FieldValidation, Error> {
-        FieldValidation::parse(Some(self.query.text("fieldValidation")), options)
     }
 
     /// The object in a body, and what to warn of.
@@ -296,7 +291,7 @@ pub(super) fn read_typed(
         kind: kind[2],
         schema: schema_of(kind)?,
     };
-    let validation = FieldValidation::parse(Some(query.text("fieldValidation")), options)?;
+    let validation = query.validation(options)?;
     let read = decode::object(body, format, &expected, validation)?;
     Ok((read.object, read.warnings))
 }

@@ -121,11 +121,8 @@ fn format(headers: &HeaderMap, version: &str) -> (Format, HeaderValue) {
         format!("{spec}.v1.0+protobuf"),
         format!("{spec}@v1.0+protobuf"),
     ];
-    let accepted = headers.get_all(header::ACCEPT).iter();
-    let accepted = accepted.filter_map(|value| value.to_str().ok());
-    let mut ranges = accepted
-        .flat_map(|value| value.split(','))
-        .map(|range| range.split(';').next().unwrap_or_default().trim());
+    let mut ranges =
+        answer::ranges(headers).map(|range| range.split(';').next().unwrap_or_default().trim());
     let json = ["application/json", "application/*", "*/*"];
     let wanted = ranges.find(|range| json.contains(range) || protobuf.iter().any(|p| p == range));
     match wanted {

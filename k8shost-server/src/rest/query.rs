@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::Uri;
-use k8shost_types::{Error, FieldError, field::Path};
+use k8shost_types::{Error, FieldError, decode::FieldValidation, field::Path};
 use serde_json::json;
 
 use crate::registry::{
@@ -67,6 +67,14 @@ impl Query {
             all = true;
         }
         Ok(all)
+    }
+
+    /// What is to be done about fields that a kind does not have.
+    ///
+    /// # Errors
+    /// Invalid, if it is not known.
+    pub(crate) fn validation(&self, options: &str) -> Result<FieldValidation, Error> {
+        FieldValidation::parse(Some(self.text("fieldValidation")), options)
     }
 
     fn selectors(&self, namespace: &str) -> Selectors {

@@ -20,13 +20,12 @@ use tonic::body::Body;
 
 use super::{
     answer::{self, Form},
-    eviction::elsewhere,
     objects::read_typed,
     query::Query,
     route::Target,
     status,
 };
-use crate::registry::Tenant;
+use crate::registry::{Tenant, write::elsewhere};
 
 /// The groups of kinds that are only ever sent.
 const GROUPS: [&str; 2] = ["authentication.k8s.io", "authorization.k8s.io"];

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use k8shost_store::log::Object;
 use k8shost_types::{
     Error, Reason, Strategy, apply, meta, protobuf,
-    table::{self, Include, Printer},
+    table::{self, Include, Printer, Version},
 };
 use serde_json::{Value, json};
 
@@ -33,7 +33,7 @@ pub(super) struct Shown {
 impl Shown {
     /// The rules of the version that is shown.
     pub(super) fn rules(&self) -> &'static Strategy {
-        self.view.map_or(self.kind.rules, |view| view.rules)
+        self.kind.rules_in(self.view)
     }
 
     /// Whether objects are shown in JSON, whole and in the version in which they are stored.
@@ -67,12 +67,7 @@ impl Shown {
             }
             (Form::Table(version), _) => {
                 let object = self.tree(object)?;
-                let options = table::Options {
-                    version,
-                    include: self.include,
-                    no_headers: false,
-                };
-                answer::bytes(&self.table(&object["metadata"], [&object], &options))
+                answer::bytes(&self.table(version, &object["metadata"], [&object], false))
             }
         })
     }
@@ -113,15 +108,21 @@ impl Shown {
         Ok(list.finish().concat().into())
     }
 
-    /// The Table of objects.
+    /// The Table of objects, with its columns or, where they are known, without.
     pub(super) fn table<'o>(
         &self,
+        version: Version,
         metadata: &Value,
         objects: impl IntoIterator<Item = &'o Value>,
-        options: &table::Options,
+        no_headers: bool,
     ) -> Value {
+        let options = table::Options {
+            version,
+            include: self.include,
+            no_headers,
+        };
         let printer = Printer::of(self.rules().group(), self.rules().resource);
-        table::render(printer, metadata, objects, options, SystemTime::now())
+        table::render(printer, metadata, objects, &options, SystemTime::now())
     }
 
     /// A list.
@@ -151,12 +152,8 @@ impl Shown {
                 answer::bytes(&table::partial_metadata_list(&metadata, &objects, version))
             }
             (Form::Table(version), _) => {
-                let options = table::Options {
-                    version,
-                    include: self.include,
-                    no_headers: false,
-                };
-                answer::bytes(&self.table(&metadata, &self.trees(&page.items)?, &options))
+                let objects = self.trees(&page.items)?;
+                answer::bytes(&self.table(version, &metadata, &objects, false))
             }
         })
     }

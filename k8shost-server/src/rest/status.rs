@@ -115,10 +115,7 @@ pub(crate) fn status(error: &Error) -> Value {
         "message": error.message,
         "code": code(error.reason).as_u16(),
     });
-    // As Kubernetes tells of what no rule of its own has refused.
-    let ruled = reason != Reason::Unknown
-        && (reason != Reason::Internal || error.message.starts_with("Internal error occurred"));
-    if ruled {
+    if reason != Reason::Unknown {
         status["reason"] = json!(reason.as_str());
     }
     let named = error.subject.is_some() || reason == Reason::Invalid;

@@ -135,12 +135,10 @@ impl Stream {
             });
         };
         let object = self.shown.tree(object)?;
-        let options = table::Options {
-            version,
-            include: self.shown.include,
-            no_headers: std::mem::replace(&mut self.headed, true),
-        };
-        let table = self.shown.table(&object["metadata"], [&object], &options);
+        let headed = std::mem::replace(&mut self.headed, true);
+        let table = self
+            .shown
+            .table(version, &object["metadata"], [&object], headed);
         Ok(line(event, table.to_string().as_bytes()))
     }
 }

@@ -9,7 +9,7 @@ use k8shost_types::{
     apply::{self, manager_name},
     decode::{self, Format, Unreadable},
     field::Path,
-    meta,
+    kinds, meta,
     patch::{Patch, PatchKind},
 };
 use serde_json::{Value, json};
@@ -33,21 +33,6 @@ const JSON_PATCH: &str = "application/json-patch+json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 const STRATEGIC_PATCH: &str = "application/strategic-merge-patch+json";
 const APPLY_PATCH: &str = "application/apply-patch+yaml";
-
-/// Resources of which a delete answers with the object; of others, with a Status.
-const RETURNED: [&str; 11] = [
-    "csidrivers",
-    "csinodes",
-    "namespaces",
-    "persistentvolumeclaims",
-    "persistentvolumes",
-    "pods",
-    "podtemplates",
-    "resourcequotas",
-    "serviceaccounts",
-    "services",
-    "storageclasses",
-];
 
 /// Objects that one page of a deletion of many takes.
 const PAGE: i64 = 500;
@@ -91,7 +76,7 @@ impl Call<'_> {
         if !meta::resource_version(&object).is_empty() {
             // In Kubernetes no error of the API.
             return Err(Error::new(
-                Reason::Internal,
+                Reason::Unknown,
                 "resourceVersion should not be set on objects to be created",
             ));
         }
@@ -113,16 +98,16 @@ impl Call<'_> {
         self.is_named(&mut object)?;
         let (resource, namespace) = (self.resource(), &self.target.namespace);
         let make = self.rules().create_on_update && part.is_empty();
-        let updated = match resource
-            .update(part, namespace, object.clone(), &options)
-            .await
-        {
-            Err(error) if make && error.reason == Reason::NotFound => {
+        // Kept only where it may have to be made.
+        let spare = make.then(|| object.clone());
+        let outcome = resource.update(part, namespace, object, &options).await;
+        let updated = match (outcome, spare) {
+            (Err(error), Some(object)) if error.reason == Reason::NotFound => {
                 let created = resource.create(namespace, object, &options).await?;
                 let response = self.answer(StatusCode::CREATED, &created.object.value)?;
                 return Ok(answer::warned(response, &warnings));
             }
-            updated => updated?,
+            (updated, _) => updated?,
         };
         self.moved();
         let response = self.answer(StatusCode::OK, &updated.value)?;
@@ -152,7 +137,7 @@ impl Call<'_> {
             namespace, name, ..
         } = &self.target;
         let (expected, schema) = (name.clone(), self.schema()?);
-        let validation = self.validation("PatchOptions")?;
+        let validation = self.query.validation("PatchOptions")?;
         let warnings: Arc<Mutex<Vec<String>>> = Arc::default();
         let warned = warnings.clone();
         // Who speaks of managedFields speaks of them as they are shown.
@@ -189,7 +174,7 @@ impl Call<'_> {
             let field = FieldError::required(&path, "is required for apply patch");
             return Err(invalid("PatchOptions", field));
         }
-        let validation = self.validation("PatchOptions")?;
+        let validation = self.query.validation("PatchOptions")?;
         let read =
             decode::parse(&body, Format::Yaml, None).map_err(|unreadable| match unreadable {
                 Unreadable::Excess(error) => *error,
@@ -239,7 +224,8 @@ impl Call<'_> {
         self.moved();
         let tree = parse(&last.value)?;
         let gone = meta::deletion_timestamp(&tree).is_empty();
-        if !gone || RETURNED.contains(&self.kind().resource()) {
+        let rules = self.rules();
+        if !gone || kinds::answers_with_deleted(rules.group(), rules.resource) {
             return self.answer(StatusCode::OK, &last.value);
         }
         let mut details = json!({

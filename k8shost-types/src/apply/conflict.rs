@@ -81,7 +81,7 @@ impl From<ApplyError> for Error {
                 error
             }
             ApplyError::Refused(error) => error,
-            ApplyError::Untyped(message) => Self::new(Reason::Internal, message),
+            ApplyError::Untyped(message) => Self::new(Reason::Unknown, message),
         }
     }
 }

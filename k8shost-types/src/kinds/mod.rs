@@ -140,3 +140,44 @@ pub struct Group<'a> {
 pub fn groups<'a>(kinds: impl IntoIterator<Item = &'a Kind>) -> Vec<Group<'a>> {
     order::groups(kinds)
 }
+
+/// Kinds whose delete answers with the object, not with a Status.
+const ANSWER_WITH_THE_DELETED: &[(&str, &[&str])] = &[
+    (
+        "",
+        &[
+            "persistentvolumeclaims",
+            "persistentvolumes",
+            "pods",
+            "podtemplates",
+            "resourcequotas",
+            "serviceaccounts",
+            "services",
+        ],
+    ),
+    (
+        "resource.k8s.io",
+        &[
+            "deviceclasses",
+            "resourceclaims",
+            "resourceclaimtemplates",
+            "resourceslices",
+        ],
+    ),
+    (
+        "storage.k8s.io",
+        &[
+            "csidrivers",
+            "csinodes",
+            "storageclasses",
+            "volumeattachments",
+            "volumeattributesclasses",
+        ],
+    ),
+];
+
+/// Whether a delete of an object of this kind answers with the object; of others, with a Status.
+pub fn answers_with_deleted(group: &str, plural: &str) -> bool {
+    let mut kinds = ANSWER_WITH_THE_DELETED.iter();
+    kinds.any(|(of, plurals)| *of == group && plurals.contains(&plural))
+}

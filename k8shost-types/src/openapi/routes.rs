@@ -1,7 +1,7 @@
 //! The paths of a group version and their operations, made of the rows of its kinds.
 
 use crate::{
-    kinds::{Kind, Subresource},
+    kinds::{self, Kind, Subresource},
     schema::{Schemas, builtin},
 };
 
@@ -15,41 +15,6 @@ use super::{
 };
 
 const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1";
-
-/// Kinds whose delete answers with the object, not with a Status.
-const ANSWER_WITH_THE_DELETED: &[(&str, &[&str])] = &[
-    (
-        "",
-        &[
-            "persistentvolumeclaims",
-            "persistentvolumes",
-            "pods",
-            "podtemplates",
-            "resourcequotas",
-            "serviceaccounts",
-            "services",
-        ],
-    ),
-    (
-        "resource.k8s.io",
-        &[
-            "deviceclasses",
-            "resourceclaims",
-            "resourceclaimtemplates",
-            "resourceslices",
-        ],
-    ),
-    (
-        "storage.k8s.io",
-        &[
-            "csidrivers",
-            "csinodes",
-            "storageclasses",
-            "volumeattachments",
-            "volumeattributesclasses",
-        ],
-    ),
-];
 
 /// A document that tells of discovery alone: `api`, `apis`, `version`, `apis/apps`.
 pub(super) fn discovery<'a>(name: &str) -> Item<'a> {
@@ -207,9 +172,7 @@ impl<'a> Paths<'a, '_> {
         let name = self.name();
         let mut operations = self.updates(path, &name, kind.verbs, &self.own());
         if kind.can("delete") {
-            let with_object = ANSWER_WITH_THE_DELETED.iter().any(|(group, plurals)| {
-                *group == kind.group && plurals.contains(&kind.plural.as_ref())
-            });
+            let with_object = kinds::answers_with_deleted(&kind.group, &kind.plural);
             let (model, _) = self.own();
             let answer = if with_object {
                 model

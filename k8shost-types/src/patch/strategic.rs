@@ -370,7 +370,7 @@ fn bad_directive(directive: &Value, patch: &Object) -> Error {
 
 /// Kubernetes answers with 500 to what it has no status for, though the fault is the caller's.
 fn internal(message: impl Into<String>) -> Error {
-    Error::new(Reason::Internal, message)
+    Error::new(Reason::Unknown, message)
 }
 
 /// A value as Go prints it.

@@ -192,27 +192,27 @@ fn senseless_directives_are_refused_as_kubernetes_does() {
     for (change, reason, message) in [
         (
             json!({"spec": {"containers": [{"image": "noname"}]}}),
-            Reason::Internal,
+            Reason::Unknown,
             "map: map[image:noname] does not contain declared merge key: name",
         ),
         (
             json!({"spec": {"containers": [{"$patch": "delete"}]}}),
-            Reason::Internal,
+            Reason::Unknown,
             "map: map[$patch:delete] does not contain declared merge key: name",
         ),
         (
             json!({"metadata": {"labels": {"$patch": "x", "n": 1}}}),
-            Reason::Internal,
+            Reason::Unknown,
             "unknown patch type: x in map: map[$patch:x n:1]",
         ),
         (
             json!({"spec": {"containers": [{"name": "c", "$patch": "merge"}]}}),
-            Reason::Internal,
+            Reason::Unknown,
             "merging lists cannot yet be specified in the patch",
         ),
         (
             json!({"spec": {"containers": ["c"]}}),
-            Reason::Internal,
+            Reason::Unknown,
             "list element types are not identical: [[map[name:c]] [c]]",
         ),
         (
@@ -237,7 +237,7 @@ fn senseless_directives_are_refused_as_kubernetes_does() {
         ),
         (
             json!({"metadata": {"$setElementOrder/finalizers": ["a", "b"], "finalizers": ["b", "a"]}}),
-            Reason::Internal,
+            Reason::Unknown,
             "The order in patch list:\n[b a]\n doesn't match $setElementOrder list:\n[a b]\n",
         ),
         (

@@ -183,12 +183,12 @@ fn what_is_no_apply_of_the_kind() {
         ),
         (
             with("spec.nonsense", json!(1)),
-            Reason::Internal,
+            Reason::Unknown,
             "failed to create typed patch object (/d; apps/v1, Kind=Deployment): .spec.nonsense: field not declared in schema",
         ),
         (
             with("spec.replicas", json!("3")),
-            Reason::Internal,
+            Reason::Unknown,
             "failed to create typed patch object (/d; apps/v1, Kind=Deployment): .spec.replicas: expected numeric (int or float), got string",
         ),
         (
@@ -196,7 +196,7 @@ fn what_is_no_apply_of_the_kind() {
                 "spec.template.spec.containers",
                 json!([{"name": "c"}, {"name": "c"}]),
             ),
-            Reason::Internal,
+            Reason::Unknown,
             "failed to create typed patch object (/d; apps/v1, Kind=Deployment): .spec.template.spec.containers: duplicate entries for key [name=\"c\"]",
         ),
     ] {
