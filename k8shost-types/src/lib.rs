@@ -12,6 +12,7 @@ pub mod autoscaling;
 mod base64;
 pub mod batch;
 pub mod certificates;
+pub mod continue_token;
 pub mod coordination;
 pub mod core_v1;
 pub mod decode;

@@ -22,7 +22,7 @@ pub use objects::{
     service, text,
 };
 pub use random::Random;
-pub use rest::{Lines, Rest};
+pub use rest::{Lines, MERGE, Rest};
 pub use server::{Output, Server, binary, run};
 pub use tls::{offer_tls, open_tls};
 pub use wire::{Answer, frame, http1, http1_over, http2, http2_over};

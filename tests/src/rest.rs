@@ -10,7 +10,10 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
-use crate::{NODE, Server, http1, until, within};
+use crate::{NODE, Server, http1, merge, pod, until, within};
+
+/// The header of a merge patch.
+pub const MERGE: [(&str, &str); 1] = [("content-type", "application/merge-patch+json")];
 
 /// The API of a tenant.
 #[derive(Clone, Debug)]
@@ -84,6 +87,44 @@ impl Rest {
         let (found, answer) = self.send(method.clone(), path, headers, body).await;
         assert_eq!(found.as_u16(), status, "{method} {path}: {answer}");
         answer
+    }
+
+    /// Posts an object.
+    ///
+    /// # Panics
+    /// When it is answered in another way.
+    pub async fn post(&self, status: u16, path: &str, body: Value) -> Value {
+        self.expect(status, Method::POST, path, Some(&body)).await
+    }
+
+    /// Sends a patch of a type, like [`MERGE`].
+    ///
+    /// # Panics
+    /// When it is answered in another way.
+    pub async fn patch(
+        &self,
+        status: u16,
+        path: &str,
+        media: &[(&str, &str)],
+        body: &Value,
+    ) -> Value {
+        let (found, answer) = self
+            .send(Method::PATCH, path, media, body.to_string())
+            .await;
+        assert_eq!(found.as_u16(), status, "{path}: {answer}");
+        answer
+    }
+
+    /// Makes a pod that is bound, runs and is ready.
+    pub async fn run_pod(&self, name: &str) {
+        let pods = "/api/v1/namespaces/default/pods";
+        let more = json!({"metadata": {"labels": {"app": "web"}}, "spec": {"nodeName": "n1"}});
+        self.post(201, pods, merge(pod(name), more)).await;
+        let ready = json!({"status": {
+            "phase": "Running", "conditions": [{"type": "Ready", "status": "True"}],
+        }});
+        let status = format!("{pods}/{name}/status");
+        self.patch(200, &status, &MERGE, &ready).await;
     }
 
     /// What is there, which must be.

@@ -1,11 +1,10 @@
 //! What a fresh project has: there without being stored, and stored from when it is written.
 
 use http::{Method, StatusCode};
-use k8shost_tests::{Rest, Server, names};
+use k8shost_tests::{MERGE, Rest, Server, names};
 use serde_json::{Value, json};
 
 const ROLES: &str = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
-const MERGE: [(&str, &str); 1] = [("content-type", "application/merge-patch+json")];
 
 async fn code(rest: &Rest, path: &str) -> u16 {
     let (status, _) = rest.send(Method::GET, path, &[], "").await;

@@ -1,12 +1,11 @@
 //! The REST API: the same objects as through gRPC, in Kubernetes' own form.
 
 use http::{Method, Request, StatusCode};
-use k8shost_tests::{POD, Rest, Server, http1, merge, names, pod, revision, text};
+use k8shost_tests::{MERGE, POD, Rest, Server, http1, merge, names, pod, revision, text};
 use serde_json::{Value, json};
 
 const PODS: &str = "/api/v1/namespaces/default/pods";
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
-const MERGE: [(&str, &str); 1] = [("content-type", "application/merge-patch+json")];
 
 fn config_map(name: &str) -> Value {
     json!({

@@ -1,53 +1,14 @@
 //! What is below an object in the REST API, and what is answered without being stored.
 
 use http::{Method, Request, StatusCode};
-use k8shost_tests::{Rest, Server, http1, merge, pod, revision, text};
+use k8shost_tests::{MERGE, Rest, Server, http1, pod, revision, text};
 use serde_json::{Value, json};
 
 const PODS: &str = "/api/v1/namespaces/default/pods";
 const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/default/deployments";
-const BUDGETS: &str = "/apis/policy/v1/namespaces/default/poddisruptionbudgets";
 const REVIEWS: &str = "/apis/authorization.k8s.io/v1";
-const MERGE: [(&str, &str); 1] = [("content-type", "application/merge-patch+json")];
 const STRATEGIC: [(&str, &str); 1] = [("content-type", "application/strategic-merge-patch+json")];
 const APPLY: [(&str, &str); 1] = [("content-type", "application/apply-patch+yaml")];
-
-async fn post(rest: &Rest, status: u16, path: &str, body: Value) -> Value {
-    rest.expect(status, Method::POST, path, Some(&body)).await
-}
-
-async fn patch(rest: &Rest, status: u16, path: &str, kind: &[(&str, &str)], body: &Value) -> Value {
-    let (found, answer) = rest.send(Method::PATCH, path, kind, body.to_string()).await;
-    assert_eq!(found.as_u16(), status, "{path}: {answer}");
-    answer
-}
-
-/// A running, ready pod that is bound.
-async fn running(rest: &Rest, name: &str) {
-    let more = json!({"metadata": {"labels": {"app": "web"}}, "spec": {"nodeName": "n1"}});
-    let pod = merge(pod(name), more);
-    post(rest, 201, PODS, pod).await;
-    let ready = json!({"status": {
-        "phase": "Running", "conditions": [{"type": "Ready", "status": "True"}],
-    }});
-    patch(rest, 200, &format!("{PODS}/{name}/status"), &MERGE, &ready).await;
-}
-
-async fn evict(rest: &Rest, status: u16, name: &str, options: Value) -> Value {
-    let eviction = json!({
-        "apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name},
-        "deleteOptions": options,
-    });
-    post(rest, status, &format!("{PODS}/{name}/eviction"), eviction).await
-}
-
-async fn budget(rest: &Rest, name: &str, status: Value) {
-    let spec = json!({"minAvailable": 1, "selector": {"matchLabels": {"app": "web"}}});
-    let body = json!({"metadata": {"name": name}, "spec": spec});
-    post(rest, 201, BUDGETS, body).await;
-    let path = format!("{BUDGETS}/{name}/status");
-    patch(rest, 200, &path, &MERGE, &json!({"status": status})).await;
-}
 
 #[tokio::test]
 async fn replicas_are_read_and_written_by_the_scale() {
@@ -64,7 +25,7 @@ async fn replicas_are_read_and_written_by_the_scale() {
             },
         },
     });
-    let made = post(&rest, 201, DEPLOYMENTS, deployment).await;
+    let made = rest.post(201, DEPLOYMENTS, deployment).await;
     let (object, path) = (format!("{DEPLOYMENTS}/d"), format!("{DEPLOYMENTS}/d/scale"));
     let scale = rest.get(&path).await;
     let mut metadata = made["metadata"].clone();
@@ -95,16 +56,16 @@ async fn replicas_are_read_and_written_by_the_scale() {
     for kind in [&MERGE, &STRATEGIC] {
         let replicas = revision(&changed) % 90;
         let body = json!({"spec": {"replicas": replicas}});
-        let patched = patch(&rest, 200, &path, kind, &body).await;
+        let patched = rest.patch(200, &path, kind, &body).await;
         assert_eq!(patched["spec"]["replicas"], replicas);
     }
     let json_patch = [("content-type", "application/json-patch+json")];
     let body = json!([{"op": "replace", "path": "/spec/replicas", "value": 6}]);
-    patch(&rest, 200, &path, &json_patch, &body).await;
+    rest.patch(200, &path, &json_patch, &body).await;
     assert_eq!(rest.get(&object).await["spec"]["replicas"], 6);
 
     let body = json!({"spec": {"replicas": -1}});
-    let refused = patch(&rest, 422, &path, &MERGE, &body).await;
+    let refused = rest.patch(422, &path, &MERGE, &body).await;
     assert_eq!(
         text(&refused, "/message"),
         "Scale.autoscaling \"d\" is invalid: spec.replicas: Invalid value: -1: must be greater than or equal to 0"
@@ -121,7 +82,9 @@ async fn replicas_are_read_and_written_by_the_scale() {
         .await;
 
     let dry = format!("{path}?dryRun=All");
-    let tried = patch(&rest, 200, &dry, &MERGE, &json!({"spec": {"replicas": 50}})).await;
+    let tried = rest
+        .patch(200, &dry, &MERGE, &json!({"spec": {"replicas": 50}}))
+        .await;
     assert_eq!(tried["spec"]["replicas"], 50);
     assert_eq!(rest.get(&object).await["spec"]["replicas"], 6);
 
@@ -145,8 +108,7 @@ async fn replicas_have_owners_through_the_scale_too() {
             },
         },
     });
-    post(
-        &rest,
+    rest.post(
         201,
         &format!("{controllers}?fieldManager=maker"),
         controller,
@@ -160,10 +122,10 @@ async fn replicas_have_owners_through_the_scale_too() {
         })
     };
     let by = |manager: &str| format!("{path}?fieldManager={manager}");
-    let conflict = patch(&rest, 409, &by("one"), &APPLY, &config(4)).await;
+    let conflict = rest.patch(409, &by("one"), &APPLY, &config(4)).await;
     assert_eq!(conflict["details"]["causes"][0]["field"], ".spec.replicas");
     let forced = format!("{}&force=true", by("one"));
-    let applied = patch(&rest, 200, &forced, &APPLY, &config(4)).await;
+    let applied = rest.patch(200, &forced, &APPLY, &config(4)).await;
     assert_eq!(applied["spec"]["replicas"], 4);
     let object = rest.get(&format!("{controllers}/r")).await;
     let entries = object["metadata"]["managedFields"].as_array().unwrap();
@@ -179,12 +141,12 @@ async fn replicas_have_owners_through_the_scale_too() {
         })
         .collect();
     assert_eq!(owners, [[&json!("one"), &json!("Apply"), &json!("scale")]]);
-    let told = patch(&rest, 409, &by("two"), &APPLY, &config(5)).await;
+    let told = rest.patch(409, &by("two"), &APPLY, &config(5)).await;
     assert_eq!(
         told["details"]["causes"][0]["message"],
         "conflict with \"one\" with subresource \"scale\""
     );
-    patch(&rest, 200, &by("two"), &APPLY, &config(4)).await;
+    rest.patch(200, &by("two"), &APPLY, &config(4)).await;
     let wrong = json!({
         "apiVersion": "autoscaling/v1", "kind": "Scale",
         "metadata": {"name": "r"}, "spec": {"replicas": "many"},
@@ -197,141 +159,12 @@ async fn replicas_have_owners_through_the_scale_too() {
 
     // Nobody owns no replicas, unless it was applied.
     let none = json!({"spec": {"replicas": 0}});
-    let stopped = patch(&rest, 200, &by("three"), &MERGE, &none).await;
+    let stopped = rest.patch(200, &by("three"), &MERGE, &none).await;
     assert_eq!(stopped["spec"], json!({}));
     let object = rest.get(&format!("{controllers}/r")).await;
     assert_eq!(object["spec"]["replicas"], 0);
     let owned = object["metadata"]["managedFields"].to_string();
     assert!(!owned.contains("f:replicas"), "{owned}");
-}
-
-#[tokio::test]
-async fn an_eviction_deletes_what_its_budget_lets_go() {
-    let server = Server::start().await;
-    let rest = Rest::of_server(&server).await;
-    for name in ["a", "b", "c"] {
-        running(&rest, name).await;
-    }
-    let status = json!({
-        "observedGeneration": 1, "disruptionsAllowed": 1, "currentHealthy": 3,
-        "desiredHealthy": 1, "expectedPods": 3,
-    });
-    budget(&rest, "web", status).await;
-    let budget_path = format!("{BUDGETS}/web");
-    let before = rest.get(&budget_path).await;
-
-    evict(&rest, 201, "a", json!({"dryRun": ["All"]})).await;
-    let wrong = json!({"preconditions": {"uid": "other"}});
-    let refused = evict(&rest, 409, "a", wrong).await;
-    assert_eq!(refused["reason"], "Conflict");
-    assert_eq!(rest.get(&budget_path).await, before, "nothing was taken");
-    assert!(rest.get(&format!("{PODS}/a")).await["metadata"]["deletionTimestamp"].is_null());
-
-    let done = evict(&rest, 201, "a", json!({"gracePeriodSeconds": 7})).await;
-    assert_eq!(done["status"], "Success");
-    let evicted = rest.get(&format!("{PODS}/a")).await;
-    assert_eq!(evicted["metadata"]["deletionGracePeriodSeconds"], 7);
-    let conditions = evicted["status"]["conditions"].as_array().unwrap();
-    assert!(
-        conditions
-            .iter()
-            .any(|one| one["type"] == "DisruptionTarget")
-    );
-    let after = rest.get(&budget_path).await;
-    assert_eq!(after["status"]["disruptionsAllowed"], 0);
-    assert!(after["status"]["disruptedPods"]["a"].is_string());
-    assert!(revision(&after) < revision(&evicted));
-    // It goes already, and counts no second time.
-    evict(&rest, 201, "a", json!(null)).await;
-
-    let path = format!("{PODS}/b/eviction");
-    let body =
-        json!({"apiVersion": "policy/v1beta1", "kind": "Eviction", "metadata": {"name": "b"}});
-    let busy = post(&rest, 429, &path, body).await;
-    assert_eq!(
-        busy,
-        json!({
-            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-            "message": "Cannot evict pod as it would violate the pod's disruption budget.",
-            "reason": "TooManyRequests", "code": 429,
-            "details": {"causes": [{
-                "reason": "DisruptionBudget",
-                "message": "The disruption budget web does not allow evicting pods currently",
-            }]},
-        })
-    );
-    let unready = json!({"status": {"conditions": [{"type": "Ready", "status": "False"}]}});
-    patch(&rest, 200, &format!("{PODS}/b/status"), &MERGE, &unready).await;
-    evict(&rest, 201, "b", json!(null)).await;
-    assert_eq!(rest.get(&budget_path).await, after, "it was not ready");
-
-    let change = json!({"spec": {"minAvailable": 2}});
-    patch(&rest, 200, &budget_path, &MERGE, &change).await;
-    let eviction =
-        json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "c"}});
-    let request =
-        Request::post(format!("{PODS}/c/eviction")).header("content-type", "application/json");
-    let answer = http1(server.address(), request, eviction.to_string().into()).await;
-    assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
-    assert_eq!(answer.headers["retry-after"], "10");
-    budget(&rest, "second", json!({})).await;
-    let twice = evict(&rest, 500, "c", json!(null)).await;
-    assert!(text(&twice, "/message").starts_with("This pod has more than one PodDisruptionBudget"));
-    assert!(twice["reason"].is_null());
-
-    post(&rest, 201, PODS, pod("free")).await;
-    evict(&rest, 201, "free", json!(null)).await;
-    rest.expect(404, Method::GET, &format!("{PODS}/free"), None)
-        .await;
-    evict(&rest, 404, "free", json!(null)).await;
-    let other = json!({"metadata": {"name": "other"}});
-    let refused = post(&rest, 400, &path, other).await;
-    assert_eq!(
-        text(&refused, "/message"),
-        "name in URL does not match name in Eviction object"
-    );
-    rest.expect(405, Method::GET, &path, None).await;
-}
-
-#[tokio::test]
-async fn a_budget_is_never_overdrawn() {
-    let server = Server::start().await;
-    let rest = Rest::of_server(&server).await;
-    let names: Vec<String> = (0..8).map(|i| format!("p{i}")).collect();
-    for name in &names {
-        running(&rest, name).await;
-    }
-    let status = json!({
-        "observedGeneration": 1, "disruptionsAllowed": 3, "currentHealthy": 8,
-        "desiredHealthy": 5, "expectedPods": 8,
-    });
-    budget(&rest, "web", status).await;
-    let json = [("content-type", "application/json")];
-    let evictions = names.iter().map(|name| {
-        let (rest, name) = (rest.clone(), name.clone());
-        tokio::spawn(async move {
-            let body = json!({"metadata": {"name": name}}).to_string();
-            let path = format!("{PODS}/{name}/eviction");
-            rest.send(Method::POST, &path, &json, body).await.0
-        })
-    });
-    let mut gone = 0;
-    for eviction in evictions.collect::<Vec<_>>() {
-        match eviction.await.unwrap() {
-            StatusCode::CREATED => gone += 1,
-            status => assert_eq!(status, StatusCode::TOO_MANY_REQUESTS),
-        }
-    }
-    assert_eq!(gone, 3);
-    let pods = rest.get(PODS).await;
-    let pods = pods["items"].as_array().unwrap();
-    let going = pods
-        .iter()
-        .filter(|pod| pod["metadata"]["deletionTimestamp"].is_string());
-    assert_eq!(going.count(), 3);
-    let after = rest.get(&format!("{BUDGETS}/web")).await;
-    let disrupted = after["status"]["disruptedPods"].as_object().unwrap();
-    assert_eq!(disrupted.len(), 3);
 }
 
 #[tokio::test]
@@ -341,13 +174,13 @@ async fn a_pod_is_resized_and_bound() {
     let mut limited = pod("a");
     limited["spec"]["containers"][0]["resources"] =
         json!({"requests": {"cpu": "1"}, "limits": {"cpu": "2"}});
-    let made = post(&rest, 201, PODS, limited).await;
+    let made = rest.post(201, PODS, limited).await;
     let container = text(&made, "/spec/containers/0/name").to_owned();
     let path = format!("{PODS}/a/resize");
     assert_eq!(rest.get(&path).await, made);
     let body = |resources: Value| json!({"spec": {"containers": [{"name": container, "resources": resources}]}});
     let more = body(json!({"requests": {"cpu": "1500m"}}));
-    let resized = patch(&rest, 200, &path, &STRATEGIC, &more).await;
+    let resized = rest.patch(200, &path, &STRATEGIC, &more).await;
     assert_eq!(
         resized["spec"]["containers"][0]["resources"],
         json!({"requests": {"cpu": "1500m"}, "limits": {"cpu": "2"}})
@@ -356,7 +189,7 @@ async fn a_pod_is_resized_and_bound() {
     let entries = resized["metadata"]["managedFields"].as_array().unwrap();
     assert!(entries.iter().any(|entry| entry["subresource"] == "resize"));
     let less = body(json!({"limits": null}));
-    let refused = patch(&rest, 422, &path, &STRATEGIC, &less).await;
+    let refused = rest.patch(422, &path, &STRATEGIC, &less).await;
     assert_eq!(
         text(&refused, "/details/causes/0/message"),
         "Forbidden: resource limits cannot be removed"
@@ -364,7 +197,7 @@ async fn a_pod_is_resized_and_bound() {
 
     let debugger = json!({"spec": {"ephemeralContainers": [{"name": "dbg", "image": "busybox"}]}});
     let path = format!("{PODS}/a/ephemeralcontainers");
-    let added = patch(&rest, 200, &path, &STRATEGIC, &debugger).await;
+    let added = rest.patch(200, &path, &STRATEGIC, &debugger).await;
     assert_eq!(added["spec"]["ephemeralContainers"][0]["name"], "dbg");
 
     let bindings = "/api/v1/namespaces/default/bindings";
@@ -385,27 +218,24 @@ async fn a_pod_is_resized_and_bound() {
             "the namespace of the provided object does not match the namespace sent on the request",
         ),
     ] {
-        let refused = post(&rest, status, bindings, body).await;
+        let refused = rest.post(status, bindings, body).await;
         assert_eq!(text(&refused, "/message"), words);
     }
-    let done = post(&rest, 201, bindings, to("a", node.clone())).await;
+    let done = rest.post(201, bindings, to("a", node.clone())).await;
     assert_eq!(done["status"], "Success");
     assert_eq!(
         rest.get(&format!("{PODS}/a")).await["spec"]["nodeName"],
         "n1"
     );
-    let again = post(
-        &rest,
-        409,
-        &format!("{PODS}/a/binding"),
-        to("a", node.clone()),
-    )
-    .await;
+    let again = rest
+        .post(409, &format!("{PODS}/a/binding"), to("a", node.clone()))
+        .await;
     assert_eq!(
         again["details"],
         json!({"kind": "pods/binding", "name": "a"})
     );
-    post(&rest, 400, &format!("{PODS}/a/binding"), to("b", node)).await;
+    rest.post(400, &format!("{PODS}/a/binding"), to("b", node))
+        .await;
     rest.expect(405, Method::GET, bindings, None).await;
 }
 
@@ -413,8 +243,8 @@ async fn a_pod_is_resized_and_bound() {
 async fn what_only_kubelets_and_pods_serve_is_answered_without_them() {
     let server = Server::start().await;
     let rest = Rest::of_server(&server).await;
-    post(&rest, 201, PODS, pod("free")).await;
-    running(&rest, "bound").await;
+    rest.post(201, PODS, pod("free")).await;
+    rest.run_pod("bound").await;
     let told = async |status: u16, path: &str| -> String {
         let answer = rest.expect(status, Method::GET, path, None).await;
         text(&answer, "/message").to_owned()
@@ -451,17 +281,13 @@ async fn what_only_kubelets_and_pods_serve_is_answered_without_them() {
     }
     rest.expect(405, Method::POST, &of("free/log"), None).await;
     let none = "no preferred addresses found; known addresses: []";
-    post(
-        &rest,
-        201,
-        "/api/v1/nodes",
-        json!({"metadata": {"name": "n1"}}),
-    )
-    .await;
+    rest.post(201, "/api/v1/nodes", json!({"metadata": {"name": "n1"}}))
+        .await;
     assert_eq!(told(500, &of("bound/log")).await, none);
     assert_eq!(told(500, "/api/v1/nodes/n1/proxy/metrics").await, none);
     let address = json!({"status": {"addresses": [{"type": "InternalIP", "address": "10.1.2.3"}]}});
-    patch(&rest, 200, "/api/v1/nodes/n1/status", &MERGE, &address).await;
+    rest.patch(200, "/api/v1/nodes/n1/status", &MERGE, &address)
+        .await;
     let log = told(500, &of("bound/log")).await;
     assert!(
         log.starts_with("Get \"https://10.1.2.3:10250/containerLogs/default/bound/"),
@@ -487,7 +313,7 @@ async fn what_only_kubelets_and_pods_serve_is_answered_without_them() {
         "metadata": {"name": "s"},
         "spec": {"ports": [{"name": "web", "port": 80}], "selector": {"a": "b"}},
     });
-    post(&rest, 201, services, service).await;
+    rest.post(201, services, service).await;
     let of = |path: &str| format!("{services}/{path}");
     assert_eq!(told(404, &of("s/proxy")).await, "services \"s\" not found");
     let no_port = told(503, &of("s:81/proxy")).await;
@@ -497,7 +323,7 @@ async fn what_only_kubelets_and_pods_serve_is_answered_without_them() {
         "addresses": [{"ip": "10.1.2.3"}], "ports": [{"name": "web", "port": 80}],
     }]);
     let body = json!({"metadata": {"name": "s"}, "subsets": subsets});
-    post(&rest, 201, endpoints, body).await;
+    rest.post(201, endpoints, body).await;
     let none = told(503, &of("s:other/proxy")).await;
     assert_eq!(none, "no endpoints available for service \"s:other\"");
     for name in ["s:web", "s:80", "https:s:web"] {
@@ -529,51 +355,47 @@ async fn reviews_are_answered_and_not_stored() {
         ),
     ] {
         let path = format!("{REVIEWS}/{resource}");
-        let answer = post(&rest, 201, &path, json!({"spec": spec})).await;
+        let answer = rest.post(201, &path, json!({"spec": spec})).await;
         assert_eq!(answer["status"], json!({"allowed": true}), "{path}");
         assert_eq!(answer["spec"], spec);
         rest.expect(405, Method::GET, &path, None).await;
     }
     let path = format!("{REVIEWS}/selfsubjectaccessreviews");
-    let refused = post(&rest, 422, &path, json!({})).await;
+    let refused = rest.post(422, &path, json!({})).await;
     assert_eq!(refused["details"]["group"], "authorization.k8s.io");
     assert_eq!(
         text(&refused, "/details/causes/0/field"),
         "spec.resourceAttributes"
     );
     let strict = format!("{path}?fieldValidation=Strict");
-    post(&rest, 400, &strict, json!({"spec": {"nope": 1}})).await;
+    rest.post(400, &strict, json!({"spec": {"nope": 1}})).await;
     let local = format!("{REVIEWS}/namespaces/default/localsubjectaccessreviews");
     let spec = json!({"user": "u", "resourceAttributes": {"namespace": "other"}});
-    let refused = post(&rest, 422, &local, json!({"spec": spec})).await;
+    let refused = rest.post(422, &local, json!({"spec": spec})).await;
     assert!(text(&refused, "/message").ends_with("must match metadata.namespace"));
     let rules = format!("{REVIEWS}/selfsubjectrulesreviews");
-    let answer = post(
-        &rest,
-        201,
-        &rules,
-        json!({"spec": {"namespace": "default"}}),
-    )
-    .await;
+    let answer = rest
+        .post(201, &rules, json!({"spec": {"namespace": "default"}}))
+        .await;
     assert_eq!(answer["status"]["resourceRules"][0]["verbs"], json!(["*"]));
-    post(&rest, 400, &rules, json!({})).await;
+    rest.post(400, &rules, json!({})).await;
 
     let authentication = "/apis/authentication.k8s.io/v1";
     let path = format!("{authentication}/selfsubjectreviews");
-    let answer = post(&rest, 201, &path, json!({})).await;
+    let answer = rest.post(201, &path, json!({})).await;
     assert_eq!(
         answer["status"]["userInfo"],
         json!({"username": "system:anonymous", "groups": ["system:unauthenticated"]})
     );
     assert!(answer["metadata"]["creationTimestamp"].is_string());
     let path = format!("{authentication}/tokenreviews");
-    let answer = post(&rest, 201, &path, json!({"spec": {"token": "x"}})).await;
+    let answer = rest.post(201, &path, json!({"spec": {"token": "x"}})).await;
     assert_eq!(answer["kind"], "TokenReview");
     assert_eq!(
         answer["status"],
         json!({"user": {}, "error": "invalid bearer token"})
     );
-    post(&rest, 400, &path, json!({})).await;
+    rest.post(400, &path, json!({})).await;
 }
 
 #[tokio::test]
@@ -682,7 +504,7 @@ async fn finalizers_of_a_namespace_are_put_and_nothing_else_is_done_with_them() 
     rest.expect(404, Method::PUT, path, Some(&body(json!(["kubernetes"]))))
         .await;
     let namespace = json!({"metadata": {"name": "held"}});
-    post(&rest, 201, "/api/v1/namespaces", namespace).await;
+    rest.post(201, "/api/v1/namespaces", namespace).await;
     let both = json!(["kubernetes", "x.io/y"]);
     let put = rest
         .expect(200, Method::PUT, path, Some(&body(both.clone())))
@@ -702,5 +524,5 @@ async fn finalizers_of_a_namespace_are_put_and_nothing_else_is_done_with_them() 
         "spec.finalizers[0]"
     );
     rest.expect(405, Method::GET, path, None).await;
-    patch(&rest, 405, path, &MERGE, &body(both)).await;
+    rest.patch(405, path, &MERGE, &body(both)).await;
 }

@@ -11,7 +11,7 @@ use k8shost_proto::{
     v1::{Namespace, Node, ObjectMeta, Pod, Service},
 };
 use k8shost_store::log::{Object, Revision};
-use k8shost_types::{Error, Reason, meta, tenant::TenantName};
+use k8shost_types::{Error, Reason, apply, meta, tenant::TenantName};
 use serde_json::Value;
 
 use crate::registry::{json::without_managed, kind::Kind, write::Created};
@@ -57,7 +57,9 @@ fn decode<T: Resource>(tenant: &TenantName, bytes: &[u8]) -> Result<Value, Error
         check_tenant("org_id", &metadata.org_id, tenant.org.as_str())?;
         check_tenant("project_id", &metadata.project_id, tenant.project.as_str())?;
     }
-    to_value(&object, T::KIND)
+    let mut object = to_value(&object, T::KIND)?;
+    apply::store_fields(&mut object);
+    Ok(object)
 }
 
 /// A message as a JSON tree. BadRequest, if it says what JSON cannot.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use k8shost_store::log::{Attributes, Object, Revision, State};
 use k8shost_types::{
     Error, FieldError, FieldErrorKind, Reason,
+    continue_token::ContinueToken,
     selector::{FieldSelector, LabelSelector},
 };
 
@@ -136,7 +137,7 @@ impl Resource<'_> {
             };
             (state, String::new())
         } else {
-            let token = Token::read(&options.continue_token, filter.prefix())?;
+            let token = ContinueToken::read(&options.continue_token, filter.prefix())?;
             let state = match token.revision {
                 None => log.read().await?,
                 Some(revision) => match log.snapshot(revision).await {
@@ -174,7 +175,7 @@ impl Resource<'_> {
         };
         if more && let Some(last) = page.items.last() {
             self.tenant.log.keep_snapshot(state);
-            let token = Token {
+            let token = ContinueToken {
                 revision: Some(state.revision()),
                 after: last.key[filter.prefix().len()..].to_owned(),
             };
@@ -276,13 +277,13 @@ fn too_old(revision: Revision) -> Error {
 }
 
 /// The snapshot is gone: the token in the error goes on where the list stopped, at the present.
-fn continue_expired(token: &Token, prefix: &str) -> Error {
+fn continue_expired(token: &ContinueToken, prefix: &str) -> Error {
     let mut error = Error::new(
         Reason::Expired,
         "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.",
     );
     error.continue_token = Some(
-        Token {
+        ContinueToken {
             revision: None,
             after: token.after.clone(),
         }
@@ -291,104 +292,9 @@ fn continue_expired(token: &Token, prefix: &str) -> Error {
     error
 }
 
-/// Where a list goes on. Opaque to callers: version, a check of what is listed, revision, the last
-/// key, in hexadecimal digits.
-#[derive(Debug, PartialEq, Eq)]
-struct Token {
-    /// `None`: at the present.
-    revision: Option<Revision>,
-    /// The last key that was listed, without the list's prefix.
-    after: String,
-}
-
-impl Token {
-    const VERSION: u8 = 1;
-
-    fn write(&self, prefix: &str) -> String {
-        let mut bytes = vec![Self::VERSION];
-        bytes.extend_from_slice(&self.revision.unwrap_or(0).to_be_bytes());
-        bytes.extend_from_slice(self.after.as_bytes());
-        bytes.extend_from_slice(&check(&bytes, prefix));
-        use std::fmt::Write as _;
-        bytes
-            .iter()
-            .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-                write!(text, "{byte:02x}").expect("text is written to memory");
-                text
-            })
-    }
-
-    /// BadRequest, if it is not a token, or one of another list.
-    fn read(text: &str, prefix: &str) -> Result<Self, Error> {
-        let wrong = || {
-            Error::bad_request(
-                "continue: not a token of this list: send back the token of the page before, with the same namespace",
-            )
-        };
-        if !text.is_ascii() || !text.len().is_multiple_of(2) || text.len() > 4096 {
-            return Err(wrong());
-        }
-        let bytes: Vec<u8> = (0..text.len())
-            .step_by(2)
-            .map(|at| u8::from_str_radix(&text[at..at + 2], 16))
-            .collect::<Result<_, _>>()
-            .map_err(|_| wrong())?;
-        let (bytes, sum) = bytes
-            .split_last_chunk::<4>()
-            .map(|(b, s)| (b, *s))
-            .ok_or_else(wrong)?;
-        if sum != check(bytes, prefix) {
-            return Err(wrong());
-        }
-        let (version, rest) = bytes.split_first().ok_or_else(wrong)?;
-        let (revision, after) = rest.split_first_chunk::<8>().ok_or_else(wrong)?;
-        if *version != Self::VERSION {
-            return Err(wrong());
-        }
-        let revision = Revision::from_be_bytes(*revision);
-        Ok(Self {
-            revision: (revision != 0).then_some(revision),
-            after: String::from_utf8(after.to_vec()).map_err(|_| wrong())?,
-        })
-    }
-}
-
-/// Tells a token of another list, or a mistyped one; no secret (FNV-1a).
-fn check(bytes: &[u8], prefix: &str) -> [u8; 4] {
-    let all = bytes.iter().chain(prefix.as_bytes());
-    let sum = all.fold(0x811c_9dc5_u32, |sum, byte| {
-        (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
-    });
-    sum.to_be_bytes()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_token_is_read_back_for_its_own_list_only() {
-        for revision in [None, Some(7), Some(u64::MAX)] {
-            let token = Token {
-                revision,
-                after: "default/ä".to_owned(),
-            };
-            let text = token.write("pods/");
-            assert_eq!(Token::read(&text, "pods/").unwrap(), token);
-            assert!(Token::read(&text, "pods/default/").is_err());
-        }
-        for wrong in [
-            "",
-            "zz",
-            "é",
-            "00",
-            "nonsense",
-            &"0".repeat(10_000),
-            "+1+1+1+1+1+1+1+1+1+1+1+1+1+1",
-        ] {
-            assert!(Token::read(wrong, "pods/").is_err(), "{wrong}");
-        }
-    }
 
     fn options(version: &str, rule: &str, limit: i64) -> ListOptions {
         ListOptions {

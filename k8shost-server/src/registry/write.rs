@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    cell::RefCell,
     sync::{Arc, Mutex},
     time::SystemTime,
 };
@@ -110,7 +111,7 @@ pub(crate) type PatchFn = Box<dyn Fn(&Value) -> Result<Value, Error> + Send>;
 /// What a read-modify-write does to an object, of which it gets a view.
 pub(crate) enum Update {
     /// The caller's object takes its place.
-    Replace(Value),
+    Replace(Replacement),
     /// It becomes what this makes of it.
     Patch(PatchFn),
     /// A configuration is applied to it.
@@ -120,6 +121,35 @@ pub(crate) enum Update {
         /// Whether other managers lose what they own of it.
         force: bool,
     },
+}
+
+/// An object that a caller sent.
+pub(crate) struct Replacement {
+    /// The resourceVersion in it.
+    version: String,
+    object: RefCell<Option<Value>>,
+}
+
+impl Replacement {
+    pub(crate) fn new(object: Value) -> Self {
+        Self {
+            version: meta::resource_version(&object).to_owned(),
+            object: RefCell::new(Some(object)),
+        }
+    }
+
+    /// The object, to be put in the place of an old one. One that is of a version can take the place of that only:
+    /// whoever decides once for each version gets the object itself.
+    fn of(&self, resource: &str, old: &Value, once: bool) -> Result<Value, Error> {
+        check_resource_version(resource, old, &self.version)?;
+        let mut object = self.object.borrow_mut();
+        let object = if once && !self.version.is_empty() {
+            object.take()
+        } else {
+            object.clone()
+        };
+        object.ok_or_else(|| Error::new(Reason::Internal, "an update was decided on twice"))
+    }
 }
 
 impl Resource<'_> {
@@ -328,7 +358,8 @@ impl Resource<'_> {
                 "metadata.name must be set: it says which object",
             ));
         }
-        self.modify(subresource, namespace, &name, Update::Replace(new), options)
+        let update = Update::Replace(Replacement::new(new));
+        self.modify(subresource, namespace, &name, update, options)
             .await
     }
 
@@ -360,7 +391,7 @@ impl Resource<'_> {
                 (view.show)(shown.to_mut());
             }
             let mut new = match &update {
-                Update::Replace(new) => new.clone(),
+                Update::Replace(new) => new.of(&resource, old, is_free(kind))?,
                 Update::Patch(patch) => patch(&shown)?,
                 Update::Apply { config, force } => ownership.apply(Some(&shown), config, *force)?,
             };
@@ -413,7 +444,7 @@ impl Resource<'_> {
     /// The one read-modify-write. `modify` gets the state and the object as it is, and says what
     /// becomes of it. It
     /// runs on the latest state first, so that the commit has nothing left to compute, and again
-    /// inside the commit if the object has changed since. The answer is the object as it is
+    /// inside the commit if the object has changed since, or if it depends on others. The answer is the object as it is
     /// afterwards, or as it was when it went.
     pub(crate) async fn read_modify_write(
         &self,
@@ -442,21 +473,28 @@ impl Resource<'_> {
                 }
             })
         };
-        let mut early = None;
-        if kind.allocate.is_none()
+        // For the object of a revision.
+        let mut decided = None;
+        if is_free(kind)
             && let Ok(state) = self.tenant.log.cached()
             && let Some(object) = state.get(&key)
         {
-            early = Some((object.revision, decide(&state, object)));
+            decided = Some((object.revision, decide(&state, object)));
         }
         // What is answered, where that is not what the commit tells.
         let told: Arc<Mutex<Option<Arc<Object>>>> = Arc::default();
         let tell = told.clone();
         let commit: CommitFn = Box::new(move |state| {
             let object = state.get(&key).ok_or_else(|| missing.clone())?;
-            let decision = match &early {
-                Some((revision, decision)) if *revision == object.revision => decision.clone()?,
-                _ => decide(state, object)?,
+            let decision = match &decided {
+                Some((revision, decision)) if *revision == object.revision && is_free(kind) => {
+                    decision.clone()?
+                }
+                _ => {
+                    let decision = decide(state, object);
+                    let (_, decision) = decided.insert((object.revision, decision));
+                    decision.clone()?
+                }
             };
             Ok(match decision {
                 Decision::Keep => {
@@ -567,6 +605,11 @@ impl Preconditions {
         }
         Ok(())
     }
+}
+
+/// Whether what becomes of an object does not depend on others.
+fn is_free(kind: &Kind) -> bool {
+    kind.allocate.is_none()
 }
 
 /// An object of another namespace than the request's.

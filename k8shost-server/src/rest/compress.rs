@@ -26,11 +26,9 @@ pub(super) fn is_accepted(headers: &HeaderMap) -> bool {
     accepted.is_some_and(|value| value.split(',').any(|coding| coding.trim() == "gzip"))
 }
 
-/// The same answer, compressed as it is sent if it is large. A stream, whose length nobody knows, stays
-/// as it is.
+/// The same answer, compressed as it is sent if it is large. A watch, which may be of any length, stays as it is.
 pub(super) fn compressed(response: Response<Body>) -> Response<Body> {
-    let size = response.body().size_hint().exact();
-    if size.is_none_or(|size| size <= THRESHOLD) {
+    if response.body().size_hint().lower() <= THRESHOLD {
         return response;
     }
     let (mut head, body) = response.into_parts();

@@ -6,6 +6,7 @@ mod compress;
 mod connect;
 mod discovery;
 mod eviction;
+mod list;
 mod objects;
 mod openapi;
 mod query;

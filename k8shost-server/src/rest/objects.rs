@@ -195,13 +195,7 @@ impl Call<'_> {
 
     async fn list(&self) -> Result<Response<Body>, Error> {
         let options = self.query.list(&self.target.namespace)?;
-        let page = self.resource().list(&options).await?;
-        let media = self.shown.encoding.media();
-        Ok(answer::typed(
-            StatusCode::OK,
-            media,
-            self.shown.list(&page)?,
-        ))
+        self.shown.list(self.resource().list(&options).await?)
     }
 
     async fn watch(&self) -> Result<Response<Body>, Error> {
@@ -210,7 +204,7 @@ impl Call<'_> {
         if options.send_initial_events && options.resource_version_match.is_empty() {
             let detail = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
             let field = FieldError::forbidden(&Path::new("resourceVersionMatch"), detail);
-            return Err(invalid("ListOptions", field));
+            return Err(invalid("ListOptions", [field]));
         }
         let version = &options.resource_version;
         if !version.is_empty() && version.parse::<u64>().is_err() {

@@ -62,7 +62,7 @@ impl Query {
             if value != "All" {
                 let field =
                     FieldError::not_supported(&Path::new("dryRun"), &json!([value]), &["All"]);
-                return Err(invalid(options, field));
+                return Err(invalid(options, [field]));
             }
             all = true;
         }
@@ -124,8 +124,8 @@ impl Query {
 }
 
 /// What is wrong with the options of a request.
-pub(crate) fn invalid(kind: &str, field: FieldError) -> Error {
-    Error::invalid_in("meta.k8s.io", kind, "", vec![field])
+pub(crate) fn invalid(kind: &str, errors: impl Into<Vec<FieldError>>) -> Error {
+    Error::invalid_in("meta.k8s.io", kind, "", errors.into())
 }
 
 #[cfg(test)]

@@ -3,14 +3,19 @@
 use std::{sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
+use http::{Response, StatusCode};
 use k8shost_store::log::Object;
 use k8shost_types::{
     Error, Reason, Strategy, apply, meta, protobuf,
     table::{self, Include, Printer, Version},
 };
 use serde_json::{Value, json};
+use tonic::body::Body;
 
-use super::answer::{self, Encoding, Form};
+use super::{
+    answer::{self, Encoding, Form},
+    list,
+};
 use crate::registry::{
     json::{self as stored, parse},
     kind::{Kind, View},
@@ -126,14 +131,22 @@ impl Shown {
     }
 
     /// A list.
-    pub(super) fn list(&self, page: &Page) -> Result<Bytes, Error> {
-        if self.encoding == Encoding::Protobuf {
-            return self.messages(page);
+    pub(super) fn list(&self, page: Page) -> Result<Response<Body>, Error> {
+        if self.is_plain() {
+            return Ok(list::answer(self.kind.rules, &metadata(&page), page.items));
         }
+        let body = match self.encoding {
+            Encoding::Protobuf => self.messages(&page)?,
+            Encoding::Json | Encoding::Yaml => self.made(&page)?,
+        };
+        Ok(answer::typed(StatusCode::OK, self.encoding.media(), body))
+    }
+
+    /// A list in JSON that is made of trees.
+    fn made(&self, page: &Page) -> Result<Bytes, Error> {
         let metadata = metadata(page);
         Ok(match (self.form, self.view) {
-            (Form::Object, None) => self.whole(&metadata, &page.items),
-            (Form::Object, Some(_)) => {
+            (Form::Object, _) => {
                 let mut items = self.trees(&page.items)?;
                 for item in items.iter_mut().filter_map(Value::as_object_mut) {
                     item.remove("kind");
@@ -163,36 +176,6 @@ impl Shown {
             .iter()
             .map(|object| self.tree(&object.value))
             .collect()
-    }
-
-    /// A list, made of the objects as they are stored.
-    fn whole(&self, metadata: &Value, items: &[Arc<Object>]) -> Bytes {
-        let rules = self.kind.rules;
-        let (kind, version) = (rules.kind, rules.api_version);
-        let type_of = format!("{{\"kind\":\"{kind}\",\"apiVersion\":\"{version}\",");
-        let mut body = Vec::with_capacity(items.iter().map(|object| 2 * object.value.len()).sum());
-        body.extend_from_slice(
-            format!(
-                "{{\"kind\":\"{kind}List\",\"apiVersion\":\"{version}\",\"metadata\":{metadata},\"items\":["
-            )
-            .as_bytes(),
-        );
-        for (at, object) in items.iter().enumerate() {
-            if at > 0 {
-                body.push(b',');
-            }
-            // The items of a list go without their type.
-            let typed = object.value.starts_with(type_of.as_bytes());
-            let skip = if typed { type_of.len() } else { 0 };
-            if typed {
-                body.push(b'{');
-            }
-            if !stored::show(&object.value, skip, &mut body) {
-                body.extend_from_slice(&object.value[skip..]);
-            }
-        }
-        body.extend_from_slice(b"]}");
-        body.into()
     }
 }
 

@@ -37,9 +37,6 @@ const APPLY_PATCH: &str = "application/apply-patch+yaml";
 /// Objects that one page of a deletion of many takes.
 const PAGE: i64 = 500;
 
-/// A manager's name has at most as many bytes.
-const LONGEST_MANAGER: usize = 128;
-
 impl Call<'_> {
     /// How the request writes, by options of this kind.
     ///
@@ -48,16 +45,10 @@ impl Call<'_> {
     pub(super) fn options(&self, kind: &str) -> Result<WriteOptions, Error> {
         let dry_run = self.query.dry_run(kind)?;
         let manager = self.query.text("fieldManager");
-        let path = Path::new("fieldManager");
-        if manager.len() > LONGEST_MANAGER {
-            return Err(invalid(kind, FieldError::too_long(&path, LONGEST_MANAGER)));
-        }
-        if let Some((at, c)) = manager.char_indices().find(|(_, c)| c.is_control()) {
-            let detail = format!(
-                "invalid character U+{:04X} (at position {at})",
-                u32::from(c)
-            );
-            return Err(invalid(kind, FieldError::invalid(&path, manager, &detail)));
+        let mut errors = Vec::new();
+        meta::validate_manager(manager, &Path::new("fieldManager"), &mut errors);
+        if !errors.is_empty() {
+            return Err(invalid(kind, errors));
         }
         let agent = self.headers.get(header::USER_AGENT);
         let agent = agent.and_then(|agent| agent.to_str().ok());
@@ -130,7 +121,7 @@ impl Call<'_> {
         if self.query.all("force").next().is_some() {
             let detail = "may not be specified for non-apply patch";
             let field = FieldError::forbidden(&Path::new("force"), detail);
-            return Err(invalid("PatchOptions", field));
+            return Err(invalid("PatchOptions", [field]));
         }
         let patch = Patch::parse(kind, &body)?;
         let Target {
@@ -140,15 +131,19 @@ impl Call<'_> {
         let validation = self.query.validation("PatchOptions")?;
         let warnings: Arc<Mutex<Vec<String>>> = Arc::default();
         let warned = warnings.clone();
-        // Who speaks of managedFields speaks of them as they are shown.
+        // Who speaks of managedFields speaks of them as they are shown. Who does not, sends none.
         let in_full = memchr::memmem::find(&body, b"managedFields").is_some();
         let update = Update::Patch(Box::new(move |old| {
             let patched = if in_full {
-                let mut old = old.clone();
-                apply::expand_fields(&mut old);
-                patch.apply(schema, &old, validation)?
+                let mut full = old.clone();
+                apply::expand_fields(&mut full);
+                let mut patched = patch.apply(schema, &full, validation)?;
+                apply::store_fields(&mut patched.object);
+                patched
             } else {
-                patch.apply(schema, old, validation)?
+                let mut patched = patch.apply(schema, old, validation)?;
+                meta::remove(&mut patched.object, "managedFields");
+                patched
             };
             *crate::lock(&warned) = patched.warnings;
             let found = meta::name(&patched.object);
@@ -172,7 +167,7 @@ impl Call<'_> {
         if self.query.text("fieldManager").is_empty() {
             let path = Path::new("fieldManager");
             let field = FieldError::required(&path, "is required for apply patch");
-            return Err(invalid("PatchOptions", field));
+            return Err(invalid("PatchOptions", [field]));
         }
         let validation = self.query.validation("PatchOptions")?;
         let read =
@@ -327,14 +322,14 @@ impl Call<'_> {
             (_, Some(_)) => {
                 let detail = "orphanDependents and deletionPropagation cannot be both set";
                 let field = FieldError::invalid(&path, policy, detail);
-                return Err(invalid("DeleteOptions", field));
+                return Err(invalid("DeleteOptions", [field]));
             }
             _ => None,
         };
         let Some(propagation) = propagation else {
             let supported = ["Foreground", "Background", "Orphan", "nil"];
             let field = FieldError::not_supported(&path, policy, &supported);
-            return Err(invalid("DeleteOptions", field));
+            return Err(invalid("DeleteOptions", [field]));
         };
         let mut dry_run = query.dry_run("DeleteOptions")?;
         for value in given["dryRun"].as_array().into_iter().flatten() {
@@ -342,7 +337,7 @@ impl Call<'_> {
             if value != "All" {
                 let path = Path::new("dryRun");
                 let field = FieldError::not_supported(&path, &json!([value]), &["All"]);
-                return Err(invalid("DeleteOptions", field));
+                return Err(invalid("DeleteOptions", [field]));
             }
             dry_run = true;
         }

@@ -89,10 +89,13 @@ fn named<'e>(element: &'e Element<'_>) -> Option<&'e str> {
 
 /// What stands next in a stored set.
 enum Token<'t> {
-    Field(&'t str),
+    /// The code of a name.
+    Code(usize),
     Named(&'t str),
     Wire(&'t str),
-    Open { member: bool },
+    Open {
+        member: bool,
+    },
     Close,
 }
 
@@ -126,7 +129,7 @@ impl<'t> Iterator for Tokens<'t> {
                     rest = &rest[1..];
                 }
                 self.0 = rest;
-                return NAMES.get(code).copied().map(Token::Field);
+                return (code < NAMES.len()).then_some(Token::Code(code));
             }
         };
         self.0 = rest;
@@ -165,7 +168,7 @@ fn read_set<'t>(tokens: &mut Tokens<'t>, depth: usize) -> FieldSet<'t> {
                 }
                 continue;
             }
-            Some(Token::Field(name)) => Some(Element::field(name)),
+            Some(Token::Code(code)) => Some(Element::field(NAMES[code])),
             Some(Token::Named(name)) => Some(Element::key(vec![(
                 Cow::Borrowed("name"),
                 Cow::Owned(Value::from(name)),
@@ -195,16 +198,38 @@ fn read_set<'t>(tokens: &mut Tokens<'t>, depth: usize) -> FieldSet<'t> {
 
 /// Puts into an object's managedFields the FieldsV1 that Kubernetes has there, where they are as they are stored.
 pub fn expand_fields(object: &mut Value) {
-    let entries =
-        get_mut(object, "metadata").and_then(|metadata| get_mut(metadata, "managedFields"));
-    for entry in entries.and_then(Value::as_array_mut).into_iter().flatten() {
-        if let Some(fields) = get_mut(entry, "fieldsV1")
-            && let Value::String(stored) = fields
-        {
+    for fields in fields_of(object) {
+        if let Value::String(stored) = fields {
             *fields = read(stored).to_value();
         }
     }
 }
+
+/// Brings the FieldsV1 in managedFields that a caller sent into the form in which they are stored; what is none
+/// becomes `false`, which is never read as fields: of the short text that a set is stored as, callers do not know.
+pub fn store_fields(object: &mut Value) {
+    for fields in fields_of(object) {
+        *fields = match FieldSet::from_value(fields) {
+            Ok(set) => write(&set).into(),
+            Err(_) => Value::Bool(false),
+        };
+    }
+}
+
+/// The fieldsV1 of an object's managedFields, but nulls.
+fn fields_of(object: &mut Value) -> impl Iterator<Item = &mut Value> {
+    let entries =
+        get_mut(object, "metadata").and_then(|metadata| get_mut(metadata, "managedFields"));
+    let entries = entries.and_then(Value::as_array_mut).into_iter().flatten();
+    entries.filter_map(|entry| get_mut(entry, "fieldsV1"))
+}
+
+/// What FieldsV1 has for each name that has a code: `"f:spec":`.
+static FIELDS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    // These names need no escapes.
+    let names = NAMES.iter();
+    names.map(|name| format!("\"f:{name}\":")).collect()
+});
 
 /// Adds to a text the FieldsV1, as JSON, of a set that was stored so: byte for byte what Kubernetes writes.
 pub fn expand(text: &str, out: &mut String) {
@@ -221,39 +246,42 @@ pub fn expand(text: &str, out: &mut String) {
         }
         match token {
             Token::Open { member } if pending => {
-                out.push('{');
-                if member {
-                    out.push_str("\".\":{}");
-                }
+                out.push_str(if member { "{\".\":{}" } else { "{" });
                 (pending, comma, depth) = (false, member, depth + 1);
+                continue;
             }
             Token::Close if depth > 0 => {
                 out.push('}');
                 (comma, depth) = (true, depth - 1);
+                continue;
             }
             // Nothing was written so here.
             Token::Open { .. } | Token::Close => break,
-            Token::Field(_) | Token::Named(_) | Token::Wire(_) => {
-                if comma {
-                    out.push(',');
-                }
-                match token {
-                    // Names that have codes need no escapes.
-                    Token::Field(name) => {
-                        out.push_str("\"f:");
-                        out.push_str(name);
-                        out.push_str("\":");
-                    }
-                    Token::Named(name) => {
-                        let wire = format!("k:{{\"name\":{}}}", Json(name));
-                        push(out, format_args!("{}:", Json(&wire)));
-                    }
-                    Token::Wire(wire) => push(out, format_args!("{}:", Json(wire))),
-                    Token::Open { .. } | Token::Close => {}
-                }
-                (pending, comma) = (true, true);
-            }
+            Token::Code(_) | Token::Named(_) | Token::Wire(_) => {}
         }
+        if comma {
+            out.push(',');
+        }
+        match token {
+            Token::Code(code) => out.push_str(&FIELDS[code]),
+            Token::Named(name) if is_plain(name) => {
+                out.push_str("\"k:{\\\"name\\\":\\\"");
+                out.push_str(name);
+                out.push_str("\\\"}\":");
+            }
+            Token::Named(name) => {
+                let wire = format!("k:{{\"name\":{}}}", Json(name));
+                push(out, format_args!("{}:", Json(&wire)));
+            }
+            Token::Wire(wire) if is_plain(wire) => {
+                out.push('"');
+                out.push_str(wire);
+                out.push_str("\":");
+            }
+            Token::Wire(wire) => push(out, format_args!("{}:", Json(wire))),
+            Token::Open { .. } | Token::Close => {}
+        }
+        (pending, comma) = (true, true);
     }
     if pending {
         out.push_str("{}");
@@ -261,6 +289,12 @@ pub fn expand(text: &str, out: &mut String) {
     for _ in 0..=depth {
         out.push('}');
     }
+}
+
+/// Whether a text is in JSON as it is.
+fn is_plain(text: &str) -> bool {
+    text.bytes()
+        .all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\')
 }
 
 #[cfg(test)]

@@ -162,20 +162,8 @@ fn touches(own: &FieldSet<'_>, fields: &FieldSet<'_>) -> bool {
 pub struct Managed<'a>(pub Vec<Entry<'a>>);
 
 impl<'a> Managed<'a> {
-    /// Reads managedFields as they are sent. Of two entries of a manager the later one holds.
+    /// Reads managedFields. Of two entries of a manager the later one holds.
     pub fn from_value(entries: &'a Value) -> Result<Self, String> {
-        let sent = entries.as_array().into_iter().flatten();
-        // The form in which fields are stored is ours: a short text of it may stand for many fields.
-        if sent
-            .into_iter()
-            .any(|entry| matches!(get(entry, "fieldsV1"), Some(Value::String(_))))
-        {
-            return Err("fieldsV1 must be an object".to_owned());
-        }
-        Self::read(entries)
-    }
-
-    fn read(entries: &'a Value) -> Result<Self, String> {
         let entries = match entries {
             Value::Array(entries) => entries.as_slice(),
             Value::Null => &[],
@@ -191,7 +179,7 @@ impl<'a> Managed<'a> {
     /// Those of an object; none where they cannot be read.
     pub fn of(object: &'a Value) -> Self {
         get(meta::metadata(object), "managedFields")
-            .and_then(|entries| Self::read(entries).ok())
+            .and_then(|entries| Self::from_value(entries).ok())
             .unwrap_or_default()
     }
 

@@ -27,8 +27,6 @@ use crate::{
 const MOST_UPDATERS: usize = 10;
 /// Who owns what the oldest of more owned.
 const ANCIENT: &str = "ancient-changes";
-/// A name of a manager has at most as many bytes.
-const LONGEST_NAME: usize = 128;
 
 /// The object that Kubernetes takes for the old one of a create.
 pub(super) fn nothing() -> Value {
@@ -342,7 +340,7 @@ pub fn manager_name<'t>(field_manager: &'t str, user_agent: &'t str) -> Cow<'t, 
     let program = user_agent.split('/').next().unwrap_or_default();
     let mut name = String::new();
     for c in program.chars().filter(|c| !c.is_control()) {
-        if name.len() + c.len_utf8() > LONGEST_NAME {
+        if name.len() + c.len_utf8() > meta::MANAGER_MAX {
             break;
         }
         name.push(c);

@@ -14,6 +14,7 @@ mod tests;
 use serde_json::Value;
 
 use crate::{
+    apply,
     error::{Error, FieldError, Reason},
     field::{Path, quote},
     json,
@@ -222,7 +223,7 @@ fn finish(value: Result<Value, String>, found: Found) -> Result<Conformed, Unrea
     })
 }
 
-/// Reads the object of a request.
+/// Reads the object of a request. What its managedFields say is in the form in which it is stored.
 ///
 /// # Errors
 /// BadRequest if the body is not an object of the kind, or has a value of a wrong type, or, with Strict, unknown or
@@ -259,10 +260,13 @@ pub fn object(
         let api_version = group_version(said.group, said.version);
         let object = envelope.or((&api_version, said.kind)).decode();
         return match object {
-            Ok(object) => Ok(Decoded {
-                object,
-                warnings: Vec::new(),
-            }),
+            Ok(mut object) => {
+                apply::store_fields(&mut object);
+                Ok(Decoded {
+                    object,
+                    warnings: Vec::new(),
+                })
+            }
             Err(error) => Err(excess(&error).unwrap_or_else(|| refused(&said, &error.to_string()))),
         };
     }
@@ -279,7 +283,7 @@ pub fn object(
     if read.unrecognized {
         return Err(no_kind(&read.misfit.unwrap_or_default()));
     }
-    let object = match read.value {
+    let mut object = match read.value {
         object @ Value::Object(_) => object,
         Value::Null if read.misfit.is_none() => Value::Object(json::Object::new()),
         other => {
@@ -302,6 +306,7 @@ pub fn object(
     let warnings = validation
         .judge(read.strict)
         .map_err(|why| refused(&said, &why))?;
+    apply::store_fields(&mut object);
     Ok(Decoded { object, warnings })
 }
 

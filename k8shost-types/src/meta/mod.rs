@@ -6,9 +6,10 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 
-pub use validate::{ANNOTATIONS_MAX, validate_create, validate_update};
+pub use validate::{ANNOTATIONS_MAX, validate_create, validate_manager, validate_update};
 pub(crate) use validate::{
-    validate_annotations, validate_kube_finalizer, validate_kube_finalizers, validate_labels,
+    MANAGER_MAX, validate_annotations, validate_kube_finalizer, validate_kube_finalizers,
+    validate_labels,
 };
 
 use crate::{

@@ -13,6 +13,8 @@ use crate::{
 
 /// The annotations of an object, keys and values, may take this many bytes.
 pub const ANNOTATIONS_MAX: usize = 256 * 1024;
+/// The name of a field manager has at most as many bytes.
+pub(crate) const MANAGER_MAX: usize = 128;
 
 /// The rules for the metadata of a new object, its name made already.
 pub fn validate_create(
@@ -288,6 +290,20 @@ fn validate_no_new_finalizers(
     }
 }
 
+/// What is wrong with the name of a field manager.
+pub fn validate_manager(manager: &str, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    if manager.len() > MANAGER_MAX {
+        errors.push(FieldError::too_long(path, MANAGER_MAX));
+    }
+    for (at, c) in manager.char_indices().filter(|(_, c)| c.is_control()) {
+        let detail = format!(
+            "invalid character U+{:04X} (at position {at})",
+            u32::from(c)
+        );
+        errors.push(FieldError::invalid(path, manager, &detail));
+    }
+}
+
 fn validate_managed_fields(metadata: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     for (i, entry) in list(metadata, "managedFields").iter().enumerate() {
         let path = path.index(i);
@@ -307,21 +323,7 @@ fn validate_managed_fields(metadata: &Value, path: &Path<'_>, errors: &mut Vec<F
                 "must be `FieldsV1`",
             ));
         }
-        let manager = text(entry, "manager");
-        if manager.len() > 128 {
-            errors.push(FieldError::too_long(&path.child("manager"), 128));
-        }
-        for (at, c) in manager.char_indices().filter(|(_, c)| c.is_control()) {
-            let detail = format!(
-                "invalid character U+{:04X} (at position {at})",
-                u32::from(c)
-            );
-            errors.push(FieldError::invalid(
-                &path.child("manager"),
-                manager,
-                &detail,
-            ));
-        }
+        validate_manager(text(entry, "manager"), &path.child("manager"), errors);
         if text(entry, "subresource").len() > 256 {
             errors.push(FieldError::too_long(&path.child("subresource"), 256));
         }

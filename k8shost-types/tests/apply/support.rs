@@ -100,8 +100,9 @@ impl Live {
         Ok(changed)
     }
 
-    /// Writes the object as it is given.
+    /// Writes the object as a client sends it.
     pub(crate) fn put(&mut self, manager: &str, subresource: &str, mut new: Value) {
+        apply::store_fields(&mut new);
         let old = self.object.take();
         self.at(manager, subresource, |target, writer| {
             apply::update(target, writer, old.as_ref(), &mut new);
@@ -112,9 +113,10 @@ impl Live {
         self.object = Some(new);
     }
 
-    /// Writes the object with some change.
+    /// Writes the object, as a client sees it, with some change.
     pub(crate) fn edit(&mut self, manager: &str, subresource: &str, edit: impl FnOnce(&mut Value)) {
         let mut new = self.object.clone().expect("there is an object");
+        apply::expand_fields(&mut new);
         edit(&mut new);
         self.put(manager, subresource, new);
     }
