@@ -191,6 +191,9 @@ mod tests {
     fn a_token_is_signed_with_the_key_that_is_stored_and_no_other() {
         let made = Key::generate().unwrap();
         let stored = made.to_stored();
+        // By this it would be found where it is not to be.
+        let private = stored["private"].as_str().unwrap();
+        assert!(private.starts_with("MIGHAgEAMBMGByqGSM49"));
         let key = Key::of_stored(&stored).unwrap();
         let claims = json!({"iss": "me", "exp": 1, "aud": ["x"], "n": {"a": [1, 2]}});
         let token = key.sign(&claims).unwrap();

@@ -240,10 +240,9 @@ fn bound(
     Ok(claims)
 }
 
-/// The token in a review, as it would be read from a header. None where nothing would be taken for one.
-pub fn bearer(given: &str) -> Option<&str> {
-    let token = given.trim_end().split(' ').next();
-    token.filter(|token| !token.is_empty())
+/// The token in a review, as it would be read from a header: up to the first space.
+pub fn bearer(given: &str) -> &str {
+    given.trim_end().split(' ').next().unwrap_or_default()
 }
 
 /// Whether claims, be they true or not, are those of one of our tokens.

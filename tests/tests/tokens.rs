@@ -399,11 +399,12 @@ async fn what_is_forged_is_refused() {
         format!("{good}.{signature}"),
         "..".to_owned(),
         "\u{0}".to_owned(),
+        " ".to_owned(),
+        format!(" {good}"),
         "x".repeat(1 << 20),
     ] {
         is_refused(&rest, &token, "invalid bearer token").await;
     }
-    assert_eq!(review(&rest, " ", json!(null)).await, json!({"user": {}}));
     is_good(&rest, &good).await;
 }
 

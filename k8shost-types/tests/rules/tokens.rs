@@ -382,11 +382,11 @@ fn a_token_for_others_is_no_good_here() {
 #[test]
 fn a_token_is_read_as_from_a_header() {
     for (given, token) in [
-        ("a.b.c", Some("a.b.c")),
-        ("a.b.c \n", Some("a.b.c")),
-        ("a b", Some("a")),
-        (" a", None),
-        (" ", None),
+        ("a.b.c", "a.b.c"),
+        ("a.b.c \n", "a.b.c"),
+        ("a b", "a"),
+        (" a", ""),
+        (" ", ""),
     ] {
         assert_eq!(bearer(given), token, "{given:?}");
     }
