@@ -149,7 +149,8 @@ pub fn order(
         OWN: own,
     });
     let until = now + Duration::from_secs(asked.unsigned_abs());
-    request["status"] = json!({"token": "", "expirationTimestamp": time::format(until)});
+    let status = json!({"token": "", "expirationTimestamp": time::format(until)});
+    tree::set(&mut request, "status", status);
     Ok(Order { request, claims })
 }
 
