@@ -6,6 +6,7 @@ mod controllers;
 mod grpc;
 mod health;
 mod http;
+mod jwt;
 mod kubeconfig;
 mod logging;
 mod metrics;

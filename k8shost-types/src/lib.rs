@@ -7,6 +7,7 @@ pub mod addresses;
 pub mod admissionregistration;
 pub mod apply;
 pub mod apps;
+pub mod authentication;
 pub mod authorization;
 pub mod autoscaling;
 mod base64;

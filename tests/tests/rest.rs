@@ -206,10 +206,15 @@ async fn what_is_served_is_told_and_shown_as_a_table() {
     for name in ["pods", "pods/status", "pods/binding", "configmaps"] {
         assert!(resources.iter().any(|r| r["name"] == name), "no {name}");
     }
-    assert!(
-        !resources
-            .iter()
-            .any(|r| r["name"] == "serviceaccounts/token")
+    let token = resources
+        .iter()
+        .find(|r| r["name"] == "serviceaccounts/token");
+    assert_eq!(
+        token,
+        Some(&json!({
+            "name": "serviceaccounts/token", "singularName": "", "namespaced": true,
+            "group": "authentication.k8s.io", "version": "v1", "kind": "TokenRequest", "verbs": ["create"],
+        }))
     );
     let groups = rest.get("/apis").await;
     assert_eq!(groups["kind"], "APIGroupList");

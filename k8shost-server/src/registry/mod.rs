@@ -13,6 +13,7 @@ pub(crate) mod nodes;
 pub(crate) mod ownership;
 pub(crate) mod pods;
 pub(crate) mod template;
+pub(crate) mod tokens;
 pub(crate) mod watch;
 pub(crate) mod write;
 

@@ -152,7 +152,7 @@ pub(crate) fn ranges(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 }
 
 /// The first form that a caller accepts and that there is, of objects that are listed or of one; and how it is
-/// written. `messages` says whether there is protobuf of the kind.
+/// written. `messages` says whether there is protobuf of the kind, `tables` whether there are tables.
 ///
 /// # Errors
 /// NotAcceptable.
@@ -160,6 +160,7 @@ pub(crate) fn accepted(
     headers: &HeaderMap,
     is_list: bool,
     messages: bool,
+    tables: bool,
 ) -> Result<(Form, Encoding), Error> {
     let given: Vec<&str> = ranges(headers).collect();
     if given.is_empty() {
@@ -186,7 +187,7 @@ pub(crate) fn accepted(
         };
         let form = match parameter("as") {
             "" => Some(Form::Object),
-            "Table" => version.map(Form::Table),
+            "Table" if tables => version.map(Form::Table),
             "PartialObjectMetadata" | "PartialObjectMetadataList" => version.map(Form::Metadata),
             _ => None,
         };
@@ -247,7 +248,7 @@ mod tests {
     fn of(accept: &str) -> Result<(Form, Encoding), Error> {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, accept.parse().unwrap());
-        accepted(&headers, true, true)
+        accepted(&headers, true, true, true)
     }
 
     #[test]
@@ -294,14 +295,17 @@ mod tests {
             assert_eq!(of(&accept).unwrap(), (form, encoding), "{accept}");
         }
         let usual = (Form::Object, Encoding::Json);
-        assert_eq!(accepted(&HeaderMap::new(), true, true).unwrap(), usual);
+        assert_eq!(
+            accepted(&HeaderMap::new(), true, true, true).unwrap(),
+            usual
+        );
         let mut headers = HeaderMap::new();
         headers.insert(
             header::ACCEPT,
             HeaderValue::from_static("application/vnd.kubernetes.protobuf, */*"),
         );
         assert_eq!(
-            accepted(&headers, true, false).unwrap(),
+            accepted(&headers, true, false, true).unwrap(),
             usual,
             "a kind without messages"
         );

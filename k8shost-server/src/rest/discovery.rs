@@ -14,7 +14,7 @@ use k8shost_types::{
 use serde_json::Value;
 use tonic::body::Body;
 
-use super::{answer, connect::Connect, reviews, status};
+use super::{answer, connect::Connect, objects::is_sent, reviews, status};
 use crate::registry::kind;
 
 /// The rows that are served, each with what of it is.
@@ -24,9 +24,11 @@ static SERVED: LazyLock<Vec<Kind>> = LazyLock::new(|| {
             return Some(row.clone());
         }
         let (kind, _) = kind::Kind::served(&row.group, &row.version, &row.plural)?;
-        let has = |below: &&Subresource| match &*below.name {
-            "binding" | "eviction" => row.plural == "pods",
-            part => kind.rules.part(part).is_some() || Connect::of(kind, part).is_some(),
+        let has = |below: &&Subresource| {
+            let part = &*below.name;
+            kind.rules.part(part).is_some()
+                || is_sent(kind, part)
+                || Connect::of(kind, part).is_some()
         };
         let below: Vec<_> = row.subresources.iter().filter(has).cloned().collect();
         Some(Kind {

@@ -84,7 +84,7 @@ impl Call<'_> {
     }
 
     /// Whether an object is of the path's namespace; it may leave that out.
-    fn is_here(&self, object: &Value) -> Result<(), Error> {
+    pub(super) fn is_here(&self, object: &Value) -> Result<(), Error> {
         let given = meta::namespace(object);
         if given.is_empty() || given == self.target.namespace {
             return Ok(());

@@ -14,6 +14,7 @@ mod reviews;
 mod route;
 mod shown;
 mod status;
+mod token;
 mod watch;
 mod writes;
 

@@ -87,7 +87,10 @@ impl Face {
         let (form, encoding) = match connect {
             // What comes is not ours to form.
             Some(_) => (Form::Object, Encoding::Json),
-            None => answer::accepted(&head.headers, is_list, messages)?,
+            None => {
+                let tables = target.subresource != "token";
+                answer::accepted(&head.headers, is_list, messages, tables)?
+            }
         };
         let call = Call {
             face: self,
@@ -133,18 +136,26 @@ impl Face {
             (Method::DELETE, Some("")) if one || call.kind().resource() != "namespaces" => {
                 call.delete(body).await
             }
-            (method, None) if one && std::ptr::eq(kind, &raw const PODS) => {
+            (method, None) if one && is_sent(kind, &call.target.subresource) => {
                 match (method, call.target.subresource.as_str()) {
                     (Method::POST, "binding") => call.bind(body).await,
                     (Method::POST, "eviction") => call.evict(body).await,
-                    (_, "binding" | "eviction") => Err(status::not_allowed()),
-                    _ => Ok(answer::no_such_page()),
+                    (Method::POST, "token") => call.token(body).await,
+                    _ => Err(status::not_allowed()),
                 }
             }
             (_, Some(_)) => Err(status::not_allowed()),
             _ => Ok(answer::no_such_page()),
         }
     }
+}
+
+/// Whether a subresource is what is sent to an object, and no part of it.
+pub(super) fn is_sent(kind: &Kind, below: &str) -> bool {
+    matches!(
+        (kind.rules.group(), kind.resource(), below),
+        ("", "pods", "binding" | "eviction") | ("", "serviceaccounts", "token")
+    )
 }
 
 /// A request for objects.

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use http::{HeaderMap, Method, Response, StatusCode};
 use k8shost_types::{
-    Error, Reason,
+    Error, Reason, authentication,
     authorization::{self, Review},
     kinds::{self, BUILT_IN, Kind},
     meta,
@@ -60,7 +60,7 @@ impl Asked<'_> {
         method: &Method,
         body: &[u8],
     ) -> Result<Response<Body>, Error> {
-        let (form, _) = answer::accepted(self.headers, false, false)?;
+        let (form, _) = answer::accepted(self.headers, false, false, true)?;
         let (one, part) = (
             !self.target.name.is_empty(),
             !self.target.subresource.is_empty(),
@@ -72,13 +72,13 @@ impl Asked<'_> {
             Method::GET | Method::HEAD if self.row.plural == COMPONENTS => {
                 self.components(form).await
             }
-            Method::POST if !one && self.row.can("create") => self.review(body),
+            Method::POST if !one && self.row.can("create") => self.review(body).await,
             _ if one && self.row.plural != COMPONENTS => Ok(answer::no_such_page()),
             _ => Err(status::not_allowed()),
         }
     }
 
-    fn review(&self, body: &[u8]) -> Result<Response<Body>, Error> {
+    async fn review(&self, body: &[u8]) -> Result<Response<Body>, Error> {
         self.query.dry_run("CreateOptions")?;
         let kind = [&*self.row.group, &*self.row.version, &*self.row.kind];
         let (mut object, warnings) =
@@ -95,13 +95,13 @@ impl Asked<'_> {
         } else if given != self.target.namespace {
             return Err(elsewhere());
         }
-        self.decide(&mut object)?;
+        self.decide(&mut object).await?;
         let answer = answer::json(StatusCode::CREATED, answer::bytes(&object));
         Ok(answer::warned(answer, &warnings))
     }
 
     /// Says what is to be said.
-    fn decide(&self, object: &mut Value) -> Result<(), Error> {
+    async fn decide(&self, object: &mut Value) -> Result<(), Error> {
         let access = match &*self.row.kind {
             "SelfSubjectAccessReview" => Some(Review::Own),
             "SubjectAccessReview" => Some(Review::Subject),
@@ -133,14 +133,17 @@ impl Asked<'_> {
                     "groups": ["system:unauthenticated"],
                 }});
             }
-            // No token has been given out that could be known.
             _ => {
-                if object["spec"]["token"].as_str().is_none_or(str::is_empty) {
+                let spec = &object["spec"];
+                let token = spec["token"].as_str().unwrap_or_default();
+                if token.is_empty() {
                     return Err(Error::bad_request(
                         "token is required for TokenReview in authentication",
                     ));
                 }
-                object["status"] = json!({"user": {}, "error": "invalid bearer token"});
+                let audiences = spec["audiences"].as_array().map_or(&[][..], Vec::as_slice);
+                let token = authentication::bearer(token);
+                object["status"] = self.tenant.review_token(token, audiences).await?;
             }
         }
         Ok(())

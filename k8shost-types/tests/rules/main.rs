@@ -25,6 +25,7 @@ mod samples;
 mod selectors;
 mod services;
 mod tables;
+mod tokens;
 mod updates;
 mod ways;
 mod work;

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	authenticationv1 "k8s.io/api/authentication/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -292,5 +293,15 @@ var _ = named("subresources", func(w *world) {
 	made.Spec.Containers[0].Resources.Requests["cpu"] = resource.MustParse("500m")
 	made = must(pods.UpdateResize(w.ctx, "web", made, metav1.UpdateOptions{}))
 	same("cpu", made.Spec.Containers[0].Resources.Requests.Cpu().String(), "500m")
-	must(core.ServiceAccounts(w.namespace).Create(w.ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "robot"}}, metav1.CreateOptions{}))
+	inProtobuf := must(kubernetes.NewForConfig(w.protobufConfig()))
+	accounts := inProtobuf.CoreV1().ServiceAccounts(w.namespace)
+	must(accounts.Create(w.ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "robot"}}, metav1.CreateOptions{}))
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: []string{"a"}}}
+	given := must(accounts.CreateToken(w.ctx, "robot", request, metav1.CreateOptions{}))
+	same("how long it is good", *given.Spec.ExpirationSeconds, int64(3600))
+	reviews := inProtobuf.AuthenticationV1().TokenReviews()
+	review := &authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: given.Status.Token, Audiences: []string{"a"}}}
+	review = must(reviews.Create(w.ctx, review, metav1.CreateOptions{}))
+	same("whose it is", review.Status.User.Username, "system:serviceaccount:"+w.namespace+":robot")
+	same("for whom it is", review.Status.Audiences, []string{"a"})
 })

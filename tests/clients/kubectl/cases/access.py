@@ -89,6 +89,53 @@ def new_request():
     return subprocess.run(words, capture_output=True, check=True).stdout
 
 
+def claims(token):
+    """What a token says."""
+    like(token, r"^[\w-]+\.[\w-]+\.[\w-]+$")
+    part = token.strip().split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+
+
+def review(k, token, *audiences):
+    """What the server says of a token."""
+    body = {"spec": {"token": token.strip(), "audiences": audiences}}
+    return k.root("POST", "/apis/authentication.k8s.io/v1/tokenreviews", body)["status"]
+
+
+@case
+def token(k):
+    k("create", "serviceaccount", "robot")
+    account = f"system:serviceaccount:{k.namespace}:robot"
+    plain = k("create", "token", "robot")
+    told = claims(plain)
+    same((told["sub"], told["exp"] - told["iat"]), (account, 3600))
+    status = review(k, plain)
+    same((status["authenticated"], status["user"]["username"]), (True, account))
+    same(status["audiences"], told["aud"])
+    err = k.fails("create", "token", "none")
+    has(err, 'error: failed to create token: serviceaccounts "none" not found')
+
+    found = k.json("create", "token", "robot", "--duration=10m", "--audience=a", "--audience=b")
+    same((found["kind"], found["metadata"]["name"]), ("TokenRequest", "robot"))
+    told = claims(found["status"]["token"])
+    same((told["aud"], told["exp"] - told["iat"]), (["a", "b"], 600))
+    same(review(k, found["status"]["token"], "b", "c")["audiences"], ["b"])
+    has(review(k, found["status"]["token"])["error"], 'token audiences ["a" "b"] is invalid')
+    err = k.fails("create", "token", "robot", "--duration=5m")
+    has(err, "may not specify a duration less than 10 minutes")
+
+    k("create", "secret", "generic", "s")
+    bound = ["create", "token", "robot", "--bound-object-kind=Secret", "--bound-object-name=s"]
+    uid = k.json("get", "secret", "s")["metadata"]["uid"]
+    plain = k(*bound, f"--bound-object-uid={uid}")
+    same(claims(plain)["kubernetes.io"]["secret"], {"name": "s", "uid": uid})
+    same(review(k, plain)["authenticated"], True)
+    has(k.fails(*bound, "--bound-object-uid=x"), "does not match the UID in record")
+    k("delete", "secret", "s")
+    has(review(k, plain)["error"], "service account token has been invalidated")
+    has(k.fails(*bound), 'error: failed to create token: secrets "s" not found')
+
+
 @case
 def kubeconfig(k):
     if not k.binary:

@@ -1,0 +1,45 @@
+//! Requests for tokens of service accounts.
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use k8shost_types::{Error, apply, authentication::TOKEN_REQUEST, meta, protobuf, table};
+use tonic::body::Body;
+
+use super::{
+    answer::{self, Encoding, Form},
+    objects::Call,
+    route::Target,
+    shown,
+};
+
+impl Call<'_> {
+    /// Gives a token of the account in the path. A dry run does so too, as in Kubernetes.
+    pub(super) async fn token(&self, body: Bytes) -> Result<Response<Body>, Error> {
+        let options = self.options("CreateOptions")?;
+        let rules = &TOKEN_REQUEST;
+        let kind = [rules.group(), rules.version(), rules.kind];
+        let (mut request, warnings) = self.typed(&body, kind, "CreateOptions")?;
+        self.is_here(&request)?;
+        let Target {
+            namespace, name, ..
+        } = &self.target;
+        meta::set_kind(&mut request, rules.api_version, rules.kind);
+        let mut answer = self
+            .tenant
+            .token(namespace, name, request, &options)
+            .await?;
+        apply::expand_fields(&mut answer);
+        if let Form::Metadata(version) = self.shown.form {
+            answer = table::partial_metadata(&answer, version);
+        }
+        let body = match self.shown.encoding {
+            Encoding::Protobuf => protobuf::encode(&answer)
+                .map(Bytes::from)
+                .map_err(|error| shown::unsayable(&error))?,
+            Encoding::Json | Encoding::Yaml => answer::bytes(&answer),
+        };
+        let media = self.shown.encoding.media();
+        let response = answer::typed(StatusCode::CREATED, media, body);
+        Ok(answer::warned(response, &warnings))
+    }
+}
