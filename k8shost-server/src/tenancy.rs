@@ -11,7 +11,7 @@ use k8shost_types::{
     Error, FieldError, Reason, Strategy,
     addresses::ServiceNetwork,
     meta, names,
-    strategy::Fields,
+    strategy::{Fields, Text},
     tenant::{DEFAULT_ORG, DEFAULT_PROJECT, OrgName, TenantName},
 };
 use serde_json::{Value, json};
@@ -34,8 +34,8 @@ use crate::{
 /// Organizations, in the system tenant.
 pub(crate) static ORGANIZATIONS: Kind = Kind {
     rules: &Strategy {
-        kind: "Organization",
-        resource: "organizations",
+        kind: Text::Borrowed("Organization"),
+        resource: Text::Borrowed("organizations"),
         namespaced: false,
         ..RULES
     },
@@ -45,8 +45,8 @@ pub(crate) static ORGANIZATIONS: Kind = Kind {
 /// Projects, in the system tenant; an organization is what a namespace is to other kinds.
 pub(crate) static PROJECTS: Kind = Kind {
     rules: &Strategy {
-        kind: "Project",
-        resource: "projects",
+        kind: Text::Borrowed("Project"),
+        resource: Text::Borrowed("projects"),
         namespaced: true,
         ..RULES
     },
@@ -59,9 +59,9 @@ pub(crate) static PROJECTS: Kind = Kind {
 const SYSTEM_KIND: Kind = Kind::plain(&RULES);
 
 const RULES: Strategy = Strategy {
-    kind: "",
-    api_version: "k8shost.io/v1",
-    resource: "",
+    kind: Text::Borrowed(""),
+    api_version: Text::Borrowed("k8shost.io/v1"),
+    resource: Text::Borrowed(""),
     namespaced: false,
     name_rule: names::label_rule,
     default: |_| {},

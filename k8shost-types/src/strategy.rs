@@ -4,6 +4,7 @@ use std::{borrow::Cow, time::SystemTime};
 
 use serde_json::Value;
 
+pub use crate::kinds::Text;
 use crate::{
     error::{Error, FieldError, FieldErrorKind, Reason},
     field::quote,
@@ -29,14 +30,14 @@ pub struct Part {
 }
 
 /// The rules of a kind. Each function takes any JSON and never panics.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Strategy {
     /// `Pod`.
-    pub kind: &'static str,
+    pub kind: Text,
     /// `v1`.
-    pub api_version: &'static str,
+    pub api_version: Text,
     /// `pods`.
-    pub resource: &'static str,
+    pub resource: Text,
     /// Whether its objects live in a namespace.
     pub namespaced: bool,
     /// The form of its names.
@@ -84,9 +85,9 @@ impl Strategy {
     /// A row to start from: a namespaced kind without a status and without rules beyond those for
     /// metadata, which are those of [`names::subdomain_rule`].
     pub const BASE: Self = Self {
-        kind: "",
-        api_version: "v1",
-        resource: "",
+        kind: Text::Borrowed(""),
+        api_version: Text::Borrowed("v1"),
+        resource: Text::Borrowed(""),
         namespaced: true,
         name_rule: names::subdomain_rule,
         empty: || Value::Object(json::Object::new()),
@@ -110,17 +111,17 @@ impl Strategy {
     };
 
     /// The API group: `apps`, and "" for core.
-    pub fn group(&self) -> &'static str {
+    pub fn group(&self) -> &str {
         self.api_version
             .split_once('/')
             .map_or("", |(group, _)| group)
     }
 
     /// The version within the group: `v1`.
-    pub fn version(&self) -> &'static str {
+    pub fn version(&self) -> &str {
         self.api_version
             .split_once('/')
-            .map_or(self.api_version, |(_, version)| version)
+            .map_or(&self.api_version, |(_, version)| version)
     }
 
     /// The part of a subresource; "" is the object itself.
@@ -156,7 +157,7 @@ impl Strategy {
     /// BadRequest, if it is no object or too large.
     pub fn complete(&self, object: &mut Value) -> Result<(), Error> {
         self.check_shape(object)?;
-        meta::set_kind(object, self.api_version, self.kind);
+        meta::set_kind(object, &self.api_version, &self.kind);
         (self.default)(object);
         Ok(())
     }
@@ -262,7 +263,7 @@ impl Strategy {
                 self.group()
             };
             let name = meta::name(object);
-            return Err(Error::invalid_in(group, self.kind, name, errors));
+            return Err(Error::invalid_in(group, &self.kind, name, errors));
         };
         // Kubernetes' decoder would have refused it, naming no field.
         let detail = unreadable

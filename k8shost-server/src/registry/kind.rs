@@ -71,7 +71,7 @@ pub(crate) struct Kind {
 
 impl std::fmt::Debug for Kind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.rules.kind)
+        f.write_str(&self.rules.kind)
     }
 }
 
@@ -104,8 +104,8 @@ impl Kind {
     }
 
     /// `pods`.
-    pub(crate) fn resource(&self) -> &'static str {
-        self.rules.resource
+    pub(crate) fn resource(&self) -> &str {
+        &self.rules.resource
     }
 
     /// As errors name it: `pods`, `deployments.apps`.
@@ -234,7 +234,7 @@ const ORPHANING: [(&str, &str); 2] = [("v1", "replicationcontrollers"), ("batch/
 pub(crate) static KINDS: LazyLock<Vec<&'static Kind>> = LazyLock::new(|| {
     let is_view = |rules: &Strategy| {
         OWN.iter().any(|own| {
-            own.view(rules.api_version)
+            own.view(&rules.api_version)
                 .is_some_and(|view| view.rules.resource == rules.resource)
         })
     };
@@ -248,7 +248,7 @@ pub(crate) static KINDS: LazyLock<Vec<&'static Kind>> = LazyLock::new(|| {
             Box::leak(Box::new(Kind {
                 parent: rules.namespaced.then_some(&NAMESPACES),
                 propagation: ORPHANING
-                    .contains(&(rules.api_version, rules.resource))
+                    .contains(&(&rules.api_version, &rules.resource))
                     .then_some(Propagation::Orphan),
                 ..Kind::plain(rules)
             }))
@@ -262,7 +262,7 @@ static TABLE: LazyLock<HashMap<String, &'static Kind>> = LazyLock::new(|| {
     let rows = KINDS.iter().copied().flat_map(|kind| {
         let views = kind.views.iter().map(|view| view.rules);
         let all = std::iter::once(kind.rules).chain(views);
-        all.map(move |rules| (resource_of(rules.resource, rules.group()), kind))
+        all.map(move |rules| (resource_of(&rules.resource, rules.group()), kind))
     });
     rows.collect()
 });
@@ -293,7 +293,7 @@ mod tests {
         assert_eq!(PODS.split("pods/default/a"), ("default", "a"));
         assert_eq!(NODES.key("", "n1"), "nodes/n1");
         assert_eq!(NODES.split("nodes/n1"), ("", "n1"));
-        assert_eq!(Kind::of_key("nodes/n1").map(|k| k.rules.kind), Some("Node"));
+        assert_eq!(Kind::of_key("nodes/n1").map(Kind::resource), Some("nodes"));
         assert!(Kind::of_key("widgets.example.com/default/a").is_none());
         let keys: HashSet<_> = KINDS.iter().map(|kind| kind.prefix("")).collect();
         assert_eq!(keys.len(), KINDS.len(), "two rows have one key");

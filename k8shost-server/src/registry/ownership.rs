@@ -108,12 +108,12 @@ impl Ownership {
     ) -> Target<'t, TypeShape<'static>> {
         let rules = self.rules;
         Target {
-            api_version: rules.api_version,
-            kind: rules.kind,
+            api_version: &rules.api_version,
+            kind: &rules.kind,
             subresource: self.subresource,
             shape,
             empty,
-            reset: Reset::of(rules.group(), rules.resource, self.subresource),
+            reset: Reset::of(rules.group(), &rules.resource, self.subresource),
             convert,
         }
     }
@@ -142,6 +142,6 @@ impl Ownership {
 }
 
 fn shape(rules: &Strategy) -> Option<TypeShape<'static>> {
-    let schema = schema::builtin().of(rules.group(), rules.version(), rules.kind)?;
+    let schema = schema::builtin().of(rules.group(), rules.version(), &rules.kind)?;
     Some(schema.into())
 }

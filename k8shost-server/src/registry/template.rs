@@ -85,7 +85,7 @@ fn make(
     Error,
 > {
     let is = |kind: &&&Kind| {
-        object["kind"] == kind.rules.kind && object["apiVersion"] == kind.rules.api_version
+        object["kind"] == *kind.rules.kind && object["apiVersion"] == *kind.rules.api_version
     };
     let kind = KINDS
         .iter()

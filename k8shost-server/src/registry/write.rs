@@ -274,7 +274,7 @@ impl Resource<'_> {
     /// The LimitRanges that a new object has to be within. As in Kubernetes, one that comes or changes at the same
     /// moment may not count.
     async fn limit_ranges(&self, namespace: &str) -> Result<Vec<Value>, Error> {
-        if !admission::limited(self.kind.rules.kind) {
+        if !admission::limited(&self.kind.rules.kind) {
             return Ok(Vec::new());
         }
         let log = &self.tenant.log;
@@ -370,7 +370,7 @@ impl Resource<'_> {
                 let path = metadata.child("resourceVersion");
                 let field = FieldError::invalid(&path, &0_i64, "must be specified for an update");
                 let (group, name) = (rules.group(), meta::name(old));
-                return Err(Error::invalid_in(group, rules.kind, name, vec![field]));
+                return Err(Error::invalid_in(group, &rules.kind, name, vec![field]));
             }
             let uid = meta::uid(&new);
             let replaces = matches!(update, Update::Replace(_));
@@ -497,14 +497,14 @@ impl Resource<'_> {
             Some(view) if !view.is_part => view.rules,
             _ => self.kind.rules,
         };
-        resource_of(rules.resource, rules.group())
+        resource_of(&rules.resource, rules.group())
     }
 
     /// Checks what the request says of itself against where it was made, and fills it in. The object
     /// has metadata afterwards.
     fn check_request(&self, namespace: &str, object: &mut Value) -> Result<(), Error> {
         let rules = self.rules();
-        for (field, expected) in [("apiVersion", rules.api_version), ("kind", rules.kind)] {
+        for (field, expected) in [("apiVersion", &*rules.api_version), ("kind", &*rules.kind)] {
             let given = object[field].as_str().unwrap_or_default();
             if !given.is_empty() && given != expected {
                 return Err(Error::bad_request(format!(
@@ -542,7 +542,7 @@ impl Preconditions {
     pub(crate) fn check(&self, kind: &Kind, object: &Value) -> Result<(), Error> {
         let conflict = |what: &str, wanted: &str, found: &str, why: &str| {
             Error::conflict(
-                kind.rules.kind,
+                &kind.rules.kind,
                 meta::name(object),
                 format_args!(
                     "the {what} in the precondition ({wanted}) does not match the {what} in record ({found}). The object might have been {why}"

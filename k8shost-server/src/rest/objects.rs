@@ -81,7 +81,7 @@ impl Face {
         }
         let is_list = head.method == Method::GET && target.name.is_empty();
         let rules = kind.rules_in(view);
-        let messages = protobuf::serves(rules.group(), rules.version(), rules.kind);
+        let messages = protobuf::serves(rules.group(), rules.version(), &rules.kind);
         // Before anything is written: what cannot be answered is not carried out.
         let connect = Connect::of(kind, &target.subresource);
         let (form, encoding) = match connect {
@@ -248,13 +248,13 @@ impl Call<'_> {
     /// The schema of the kind.
     pub(super) fn schema(&self) -> Result<Type<'static>, Error> {
         let rules = self.rules();
-        schema_of([rules.group(), rules.version(), rules.kind])
+        schema_of([rules.group(), rules.version(), &rules.kind])
     }
 
     /// The object in a body, and what to warn of.
     pub(super) fn object(&self, body: &[u8], options: &str) -> Result<(Value, Vec<String>), Error> {
         let rules = self.rules();
-        self.typed(body, [rules.group(), rules.version(), rules.kind], options)
+        self.typed(body, [rules.group(), rules.version(), &rules.kind], options)
     }
 
     /// The same of another kind: group, version, kind.

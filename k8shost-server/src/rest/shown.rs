@@ -79,7 +79,7 @@ impl Shown {
             (Form::Metadata(version), _) => {
                 protobuf::encode(&table::partial_metadata(&self.tree(object)?, version))
             }
-            (_, None) => protobuf::Kind::of(rules.api_version, rules.kind)
+            (_, None) => protobuf::Kind::of(&rules.api_version, &rules.kind)
                 .and_then(|kind| kind.encode_json(&stored::shown(object))),
             (_, Some(_)) => protobuf::encode(&self.tree(object)?),
         };
@@ -94,7 +94,7 @@ impl Shown {
         let kind = format!("{}List", rules.kind);
         let (api_version, kind) = match self.form {
             Form::Metadata(_) => ("meta.k8s.io/v1", "PartialObjectMetadataList"),
-            Form::Object | Form::Table(_) => (rules.api_version, kind.as_str()),
+            Form::Object | Form::Table(_) => (&*rules.api_version, kind.as_str()),
         };
         let list = protobuf::List::new(api_version, kind, &metadata, room);
         let mut list = list.map_err(|error| unsayable(&error))?;
@@ -121,7 +121,7 @@ impl Shown {
             include: self.include,
             no_headers,
         };
-        let printer = Printer::of(self.rules().group(), self.rules().resource);
+        let printer = Printer::of(self.rules().group(), &self.rules().resource);
         table::render(printer, metadata, objects, &options, SystemTime::now())
     }
 
@@ -168,7 +168,7 @@ impl Shown {
     /// A list, made of the objects as they are stored.
     fn whole(&self, metadata: &Value, items: &[Arc<Object>]) -> Bytes {
         let rules = self.kind.rules;
-        let (kind, version) = (rules.kind, rules.api_version);
+        let (kind, version) = (&rules.kind, &rules.api_version);
         let type_of = format!("{{\"kind\":\"{kind}\",\"apiVersion\":\"{version}\",");
         let mut body = Vec::with_capacity(items.iter().map(|object| 2 * object.value.len()).sum());
         body.extend_from_slice(

@@ -97,7 +97,7 @@ impl Stream {
                 initial_end,
             } => {
                 let mut object = self.watch.bookmark(*revision, *initial_end);
-                object["apiVersion"] = self.shown.rules().api_version.into();
+                object["apiVersion"] = (*self.shown.rules().api_version).into();
                 if let Form::Metadata(version) = self.shown.form {
                     object = table::partial_metadata(&object, version);
                 }

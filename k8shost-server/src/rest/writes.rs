@@ -225,7 +225,7 @@ impl Call<'_> {
         let tree = parse(&last.value)?;
         let gone = meta::deletion_timestamp(&tree).is_empty();
         let rules = self.rules();
-        if !gone || kinds::answers_with_deleted(rules.group(), rules.resource) {
+        if !gone || kinds::answers_with_deleted(rules.group(), &rules.resource) {
             return self.answer(StatusCode::OK, &last.value);
         }
         let mut details = json!({
