@@ -14,6 +14,7 @@ pub mod batch;
 pub mod certificates;
 pub mod coordination;
 pub mod core_v1;
+pub mod custom;
 pub mod decode;
 pub mod discovery;
 pub mod error;

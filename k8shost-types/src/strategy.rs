@@ -1,16 +1,19 @@
 //! What is particular to a kind, as one table row: the order of the steps is the same for all.
 
-use std::{borrow::Cow, time::SystemTime};
+use std::{borrow::Cow, sync::Arc, time::SystemTime};
 
 use serde_json::Value;
 
 pub use crate::kinds::Text;
 use crate::{
+    custom::Custom,
     error::{Error, FieldError, FieldErrorKind, Reason},
     field::quote,
     json, meta,
     names::{self, NameRule},
     rules,
+    schema::{self, Type},
+    table::Printer,
 };
 
 /// The fields of an object that a field selector may ask for, besides metadata.name and
@@ -79,6 +82,8 @@ pub struct Strategy {
     pub create_on_update: bool,
     /// Whether an update may leave out the resourceVersion, and so overwrite what it did not see.
     pub unconditional_update: bool,
+    /// Of a kind that was made at run time: what it goes by besides these functions.
+    pub custom: Option<Arc<Custom>>,
 }
 
 impl Strategy {
@@ -108,6 +113,7 @@ impl Strategy {
         parts: &[],
         create_on_update: false,
         unconditional_update: true,
+        custom: None,
     };
 
     /// The API group: `apps`, and "" for core.
@@ -122,6 +128,23 @@ impl Strategy {
         self.api_version
             .split_once('/')
             .map_or(&self.api_version, |(_, version)| version)
+    }
+
+    /// What its objects look like; `None` for kinds that are the server's own.
+    pub fn schema(&self) -> Option<Type<'_>> {
+        let table = match &self.custom {
+            Some(custom) => custom.schemas(),
+            None => schema::builtin(),
+        };
+        table.of(self.group(), self.version(), &self.kind)
+    }
+
+    /// What prints its objects as rows.
+    pub fn printer(&self) -> Printer<'_> {
+        match &self.custom {
+            Some(custom) => Printer::custom(custom.columns()),
+            None => Printer::of(self.group(), &self.resource),
+        }
     }
 
     /// The part of a subresource; "" is the object itself.
@@ -159,6 +182,9 @@ impl Strategy {
         self.check_shape(object)?;
         meta::set_kind(object, &self.api_version, &self.kind);
         (self.default)(object);
+        if let Some(custom) = &self.custom {
+            custom.default(object);
+        }
         Ok(())
     }
 
@@ -178,7 +204,10 @@ impl Strategy {
         meta::prepare_create(object, uid, now);
         meta::generate_name(object, suffix);
         (self.prepare_create)(object);
-        let errors = (self.validate_create)(object);
+        let mut errors = (self.validate_create)(object);
+        if let Some(custom) = &self.custom {
+            errors.append(&mut custom.validate(object, None));
+        }
         self.finish(object, errors)
     }
 
@@ -206,6 +235,9 @@ impl Strategy {
         meta::keep_immutable(new, old);
         let mut errors = self.common_errors(new, old);
         errors.append(&mut (part.validate)(new, old));
+        if let Some(custom) = &self.custom {
+            errors.append(&mut custom.validate(new, Some(old)));
+        }
         self.finish(new, errors)
     }
 
@@ -252,12 +284,13 @@ impl Strategy {
             (self.canonicalize)(object);
             return Ok(());
         }
+        // What a custom kind's decoder takes, its rules refuse.
         let unreadable = errors
             .iter()
-            .find(|error| error.kind == FieldErrorKind::TypeInvalid);
+            .find(|error| error.kind == FieldErrorKind::TypeInvalid && self.custom.is_none());
         let Some(unreadable) = unreadable else {
             // Events are of the core group to their rules, whichever version was asked for.
-            let group = if self.kind == "Event" {
+            let group = if self.kind == "Event" && self.custom.is_none() {
                 ""
             } else {
                 self.group()
