@@ -8,7 +8,10 @@ use k8shost_types::{
     selector::{FieldSelector, LabelSelector},
 };
 
-use super::{Resource, kind::Kind};
+use super::{
+    Resource,
+    kind::{Kind, KindRef},
+};
 
 /// What a list or a watch is about, as asked for.
 #[derive(Clone, Debug, Default)]
@@ -22,7 +25,7 @@ pub(crate) struct Selectors {
 /// The same, understood.
 #[derive(Clone, Debug)]
 pub(crate) struct Filter {
-    kind: &'static Kind,
+    kind: KindRef,
     prefix: String,
     labels: LabelSelector,
     fields: FieldSelector,
@@ -30,9 +33,9 @@ pub(crate) struct Filter {
 
 impl Filter {
     /// BadRequest, where a selector cannot be read or names a field that the kind does not select by.
-    pub(crate) fn new(kind: &'static Kind, selectors: &Selectors) -> Result<Self, Error> {
+    pub(crate) fn new(kind: &KindRef, selectors: &Selectors) -> Result<Self, Error> {
         Ok(Self {
-            kind,
+            kind: kind.clone(),
             prefix: kind.prefix(&selectors.namespace),
             labels: LabelSelector::parse(&selectors.labels)?,
             fields: FieldSelector::parse(&selectors.fields)?.supported(kind.rules.selectable)?,
@@ -40,8 +43,8 @@ impl Filter {
     }
 
     /// The kind that is selected from.
-    pub(crate) fn kind(&self) -> &'static Kind {
-        self.kind
+    pub(crate) fn kind(&self) -> &Kind {
+        &self.kind
     }
 
     /// Where the keys of what is selected begin.
@@ -115,7 +118,7 @@ impl Resource<'_> {
                 options.limit
             )));
         }
-        let filter = Filter::new(self.kind, &options.selectors)?;
+        let filter = Filter::new(&self.kind, &options.selectors)?;
         let at = which_revision(options)?;
         let log = &self.tenant.log;
         let (state, after) = if options.continue_token.is_empty() {

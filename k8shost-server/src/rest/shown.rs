@@ -6,34 +6,44 @@ use bytes::Bytes;
 use k8shost_store::log::Object;
 use k8shost_types::{
     Error, Reason, Strategy, apply, meta, protobuf,
-    table::{self, Include, Printer, Version},
+    schema::Type,
+    table::{self, Include, Version},
 };
 use serde_json::{Value, json};
 
-use super::answer::{self, Encoding, Form};
+use super::{
+    answer::{self, Encoding, Form},
+    objects::no_schema,
+};
 use crate::registry::{
     json::{self as stored, parse},
-    kind::{Kind, View},
+    kind::{KindRef, View},
     list::Page,
 };
 
 /// In which form objects are shown.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Shown {
     pub(super) form: Form,
     pub(super) encoding: Encoding,
     /// Of a table's rows.
     pub(super) include: Include,
     /// What is stored.
-    pub(super) kind: &'static Kind,
+    pub(super) kind: KindRef,
     /// In which version, if that is not the stored one.
     pub(super) view: Option<&'static View>,
 }
 
 impl Shown {
     /// The rules of the version that is shown.
-    pub(super) fn rules(&self) -> &'static Strategy {
+    pub(super) fn rules(&self) -> &Strategy {
         self.kind.rules_in(self.view)
+    }
+
+    /// What objects of that version look like.
+    pub(super) fn schema(&self) -> Result<Type<'_>, Error> {
+        let rules = self.rules();
+        rules.schema().ok_or_else(|| no_schema(&rules.kind))
     }
 
     /// Whether objects are shown in JSON, whole and in the version in which they are stored.
@@ -121,8 +131,13 @@ impl Shown {
             include: self.include,
             no_headers,
         };
-        let printer = Printer::of(self.rules().group(), &self.rules().resource);
-        table::render(printer, metadata, objects, &options, SystemTime::now())
+        table::render(
+            self.rules().printer(),
+            metadata,
+            objects,
+            &options,
+            SystemTime::now(),
+        )
     }
 
     /// A list.
@@ -167,7 +182,7 @@ impl Shown {
 
     /// A list, made of the objects as they are stored.
     fn whole(&self, metadata: &Value, items: &[Arc<Object>]) -> Bytes {
-        let rules = self.kind.rules;
+        let rules = &self.kind.rules;
         let (kind, version) = (&rules.kind, &rules.api_version);
         let type_of = format!("{{\"kind\":\"{kind}\",\"apiVersion\":\"{version}\",");
         let mut body = Vec::with_capacity(items.iter().map(|object| 2 * object.value.len()).sum());

@@ -122,8 +122,9 @@ impl Call<'_> {
         let kind = match answer::content_type(self.headers) {
             JSON_PATCH => PatchKind::Json,
             MERGE_PATCH => PatchKind::Merge,
-            STRATEGIC_PATCH => PatchKind::Strategic,
             APPLY_PATCH => return self.apply(part, body).await,
+            _ if self.rules().custom.is_some() => return Err(status::no_such_custom_patch()),
+            STRATEGIC_PATCH => PatchKind::Strategic,
             _ => return Err(status::no_such_patch()),
         };
         let options = self.options("PatchOptions")?;
@@ -136,13 +137,14 @@ impl Call<'_> {
         let Target {
             namespace, name, ..
         } = &self.target;
-        let (expected, schema) = (name.clone(), self.schema()?);
+        let (expected, shown) = (name.clone(), self.shown.clone());
         let validation = self.query.validation("PatchOptions")?;
         let warnings: Arc<Mutex<Vec<String>>> = Arc::default();
         let warned = warnings.clone();
         // Who speaks of managedFields speaks of them as they are shown.
         let in_full = memchr::memmem::find(&body, b"managedFields").is_some();
         let update = Update::Patch(Box::new(move |old| {
+            let schema = shown.schema()?;
             let patched = if in_full {
                 let mut old = old.clone();
                 apply::expand_fields(&mut old);
