@@ -95,6 +95,10 @@ impl Custom {
             validate_update: metadata_update,
             prepare_status_update: keep_all_but_status,
             validate_status_update: metadata_update,
+            selectable: match namespaced {
+                true => Strategy::BASE.selectable,
+                false => &["metadata.name"],
+            },
             has_status,
             unconditional_update: false,
             custom: Some(Arc::new(self)),
