@@ -34,11 +34,21 @@ pub(crate) struct Filter {
 impl Filter {
     /// BadRequest, where a selector cannot be read or names a field that the kind does not select by.
     pub(crate) fn new(kind: &KindRef, selectors: &Selectors) -> Result<Self, Error> {
+        let rules = &kind.rules;
+        let fields = FieldSelector::parse(&selectors.fields)?;
+        let known = |field: &&str| rules.selectable.contains(field);
+        if rules.custom.is_some()
+            && let Some(unknown) = fields.fields().find(|field| !known(field))
+        {
+            // Kubernetes has other words where a kind is built in.
+            let message = format!("field label not supported: {unknown}");
+            return Err(Error::bad_request(message));
+        }
         Ok(Self {
             kind: kind.clone(),
             prefix: kind.prefix(&selectors.namespace),
             labels: LabelSelector::parse(&selectors.labels)?,
-            fields: FieldSelector::parse(&selectors.fields)?.supported(kind.rules.selectable)?,
+            fields: fields.supported(rules.selectable)?,
         })
     }
 

@@ -104,3 +104,19 @@ impl Tenant {
         kinds
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::read_stored;
+
+    #[test]
+    fn a_stored_object_of_a_kind_that_is_not_built_in_is_selected_by_its_labels() {
+        let object = json!({"metadata": {"resourceVersion": "7", "labels": {"app": "web"}}});
+        let key = "widgets.example.com/default/a";
+        let (revision, attributes) = read_stored(key, object.to_string().as_bytes()).unwrap();
+        assert_eq!(revision, 7);
+        assert_eq!(attributes.label("app"), Some("web"));
+    }
+}

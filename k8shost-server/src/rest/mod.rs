@@ -13,6 +13,8 @@ mod reviews;
 mod route;
 mod shown;
 mod status;
+#[cfg(test)]
+mod tests;
 mod watch;
 mod writes;
 
