@@ -13,10 +13,11 @@ mod reviews;
 mod route;
 mod shown;
 mod status;
-#[cfg(test)]
-mod tests;
 mod watch;
 mod writes;
+
+#[cfg(test)]
+mod tests;
 
 use std::{sync::Arc, time::Instant};
 
