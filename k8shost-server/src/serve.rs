@@ -31,7 +31,7 @@ use crate::{
     metrics::{Held, Metrics},
     peers::Peers,
     readiness::{self, Reporter},
-    registry::Context,
+    registry::{Context, own::OwnKinds},
     rest,
     shutdown::{self, Shutdown, Trigger},
     stall::Impatient,
@@ -159,6 +159,7 @@ impl Server {
         let context = Arc::new(Context {
             network: config.network.clone(),
             bookmark_interval: config.bookmark_interval,
+            own: OwnKinds::default(),
         });
         let tenancy = Tenancy::new(engine.clone(), &schema, context);
         let (reporter, readiness) = readiness::channel("the store has not answered yet");

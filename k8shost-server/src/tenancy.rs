@@ -1,7 +1,10 @@
 //! Tenants: the organizations and projects of the system tenant, and the way from a request's words to
 //! a [`Tenant`] handle.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    borrow::Cow,
+    sync::{Arc, OnceLock},
+};
 
 use futures::future::BoxFuture;
 use k8shost_store::log::{
@@ -11,7 +14,7 @@ use k8shost_types::{
     Error, FieldError, Reason, Strategy,
     addresses::ServiceNetwork,
     meta, names,
-    strategy::Fields,
+    strategy::{Fields, Text},
     tenant::{DEFAULT_ORG, DEFAULT_PROJECT, OrgName, TenantName},
 };
 use serde_json::{Value, json};
@@ -33,35 +36,33 @@ use crate::{
 
 /// Organizations, in the system tenant.
 pub(crate) static ORGANIZATIONS: Kind = Kind {
-    rules: &Strategy {
-        kind: "Organization",
-        resource: "organizations",
+    rules: Cow::Borrowed(&Strategy {
+        kind: Text::Borrowed("Organization"),
+        resource: Text::Borrowed("organizations"),
         namespaced: false,
         ..RULES
-    },
-    ..SYSTEM_KIND
+    }),
+    ..Kind::BASE
 };
 
 /// Projects, in the system tenant; an organization is what a namespace is to other kinds.
 pub(crate) static PROJECTS: Kind = Kind {
-    rules: &Strategy {
-        kind: "Project",
-        resource: "projects",
+    rules: Cow::Borrowed(&Strategy {
+        kind: Text::Borrowed("Project"),
+        resource: Text::Borrowed("projects"),
         namespaced: true,
         ..RULES
-    },
+    }),
     parent: Some(&ORGANIZATIONS),
     begin_delete: begin_project_delete,
     is_held: project_is_held,
-    ..SYSTEM_KIND
+    ..Kind::BASE
 };
 
-const SYSTEM_KIND: Kind = Kind::plain(&RULES);
-
 const RULES: Strategy = Strategy {
-    kind: "",
-    api_version: "k8shost.io/v1",
-    resource: "",
+    kind: Text::Borrowed(""),
+    api_version: Text::Borrowed("k8shost.io/v1"),
+    resource: Text::Borrowed(""),
     namespaced: false,
     name_rule: names::label_rule,
     default: |_| {},
@@ -228,6 +229,11 @@ impl Tenancy {
         self.controllers.activate(tenant.clone());
     }
 
+    /// From now on a project has these kinds of its own, besides the built-in ones.
+    pub(crate) fn define(&self, project: &TenantName, kinds: Vec<Strategy>) {
+        self.context.own.set(project, kinds);
+    }
+
     async fn system(&self) -> Result<Tenant, Error> {
         let log = self.engine.tenant(&TenantId::system()).await?;
         Ok(Tenant::new(None, log, self.context.clone()))
@@ -367,6 +373,7 @@ impl Tenancy {
     /// Closes a marked project's data, then takes the project away.
     async fn finish_deletion(&self, tenant: &TenantName) -> Result<(), Error> {
         self.engine.close(&id(tenant)?).await?;
+        self.define(tenant, Vec::new());
         let system = self.system().await?;
         let projects = system.resource(&PROJECTS);
         let removed = projects.read_modify_write(

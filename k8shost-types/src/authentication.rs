@@ -14,7 +14,7 @@ use crate::{
     json::{self as tree, get, int, list, text},
     meta, names,
     rules::{part, spec},
-    strategy::Strategy,
+    strategy::{Strategy, Text},
     time,
 };
 
@@ -39,9 +39,9 @@ const OWN: &str = "kubernetes.io";
 
 /// A request for a token, which is sent to an account and is no object.
 pub static TOKEN_REQUEST: Strategy = Strategy {
-    kind: "TokenRequest",
-    api_version: "authentication.k8s.io/v1",
-    resource: "serviceaccounts",
+    kind: Text::Borrowed("TokenRequest"),
+    api_version: Text::Borrowed("authentication.k8s.io/v1"),
+    resource: Text::Borrowed("serviceaccounts"),
     empty: || {
         json!({
             "spec": {"audiences": null, "boundObjectRef": null},
@@ -155,7 +155,12 @@ pub fn order(
 }
 
 fn invalid(name: &str, fault: FieldError) -> Error {
-    Error::invalid_in(TOKEN_REQUEST.group(), TOKEN_REQUEST.kind, name, vec![fault])
+    Error::invalid_in(
+        TOKEN_REQUEST.group(),
+        &TOKEN_REQUEST.kind,
+        name,
+        vec![fault],
+    )
 }
 
 fn username(namespace: &str, name: &str) -> String {

@@ -11,16 +11,16 @@ use crate::{
     json::{self as tree, int, list, text},
     names,
     rules::{self, Errors, Raw, Seen, faults, is_set, spec, status, strings},
-    strategy::{Fields, Part, Strategy},
+    strategy::{Fields, Part, Strategy, Text},
     time,
 };
 
 /// The row of CertificateSigningRequest in the table of kinds. Who asked (spec.username, uid, groups
 /// and extra) is the caller's to set in a new object.
 pub static CERTIFICATE_SIGNING_REQUEST: Strategy = Strategy {
-    kind: "CertificateSigningRequest",
-    api_version: "certificates.k8s.io/v1",
-    resource: "certificatesigningrequests",
+    kind: Text::Borrowed("CertificateSigningRequest"),
+    api_version: Text::Borrowed("certificates.k8s.io/v1"),
+    resource: Text::Borrowed("certificatesigningrequests"),
     namespaced: false,
     name_rule: names::path_segment,
     default: |request| {

@@ -6,14 +6,14 @@ use crate::{
     field::Path,
     json as tree, names,
     rules::{self, Errors, non_negative, positive, spec},
-    strategy::Strategy,
+    strategy::{Strategy, Text},
 };
 
 /// The row of Lease in the table of kinds.
 pub static LEASE: Strategy = Strategy {
-    kind: "Lease",
-    api_version: "coordination.k8s.io/v1",
-    resource: "leases",
+    kind: Text::Borrowed("Lease"),
+    api_version: Text::Borrowed("coordination.k8s.io/v1"),
+    resource: Text::Borrowed("leases"),
     default: |lease| {
         tree::ensure_object(lease, "spec");
     },

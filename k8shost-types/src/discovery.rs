@@ -15,14 +15,14 @@ use crate::{
         self, Errors, Seen, faults, fill, fill_absent, name_in, required_choice, same_or_empty,
     },
     service::validate_external_ip,
-    strategy::Strategy,
+    strategy::{Strategy, Text},
 };
 
 /// The row of EndpointSlice in the table of kinds.
 pub static ENDPOINT_SLICE: Strategy = Strategy {
-    kind: "EndpointSlice",
-    api_version: "discovery.k8s.io/v1",
-    resource: "endpointslices",
+    kind: Text::Borrowed("EndpointSlice"),
+    api_version: Text::Borrowed("discovery.k8s.io/v1"),
+    resource: Text::Borrowed("endpointslices"),
     default,
     prepare_create: |slice| {
         meta::set(slice, "generation", 1);

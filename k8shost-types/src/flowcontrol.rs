@@ -8,13 +8,13 @@ use crate::{
     json::{self as tree, get, int, list, text},
     meta, names,
     rules::{self, Errors, fill_absent, fill_zero, is_set, part, require, spec},
-    strategy::Strategy,
+    strategy::{Strategy, Text},
 };
 
 /// The row of FlowSchema in the table of kinds.
 pub static FLOW_SCHEMA: Strategy = Strategy {
-    kind: "FlowSchema",
-    resource: "flowschemas",
+    kind: Text::Borrowed("FlowSchema"),
+    resource: Text::Borrowed("flowschemas"),
     default: |schema| {
         if let Some(spec) = tree::ensure_object(schema, "spec") {
             fill_zero(spec, "matchingPrecedence", 1000);
@@ -28,8 +28,8 @@ pub static FLOW_SCHEMA: Strategy = Strategy {
 
 /// The row of PriorityLevelConfiguration in the table of kinds.
 pub static PRIORITY_LEVEL_CONFIGURATION: Strategy = Strategy {
-    kind: "PriorityLevelConfiguration",
-    resource: "prioritylevelconfigurations",
+    kind: Text::Borrowed("PriorityLevelConfiguration"),
+    resource: Text::Borrowed("prioritylevelconfigurations"),
     default: default_level,
     validate_create: |level| rules::created(level, false, names::subdomain_rule, validate_level),
     validate_update: |new, old| rules::updated(new, old, validate_level),
@@ -40,7 +40,7 @@ pub static PRIORITY_LEVEL_CONFIGURATION: Strategy = Strategy {
 pub static ALL: &[&Strategy] = &[&FLOW_SCHEMA, &PRIORITY_LEVEL_CONFIGURATION];
 
 const FLOW: Strategy = Strategy {
-    api_version: "flowcontrol.apiserver.k8s.io/v1",
+    api_version: Text::Borrowed("flowcontrol.apiserver.k8s.io/v1"),
     namespaced: false,
     prepare_create: |object| rules::begin(object, json!({})),
     prepare_update: rules::prepare_update,

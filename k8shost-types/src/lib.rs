@@ -16,6 +16,7 @@ pub mod certificates;
 pub mod continue_token;
 pub mod coordination;
 pub mod core_v1;
+pub mod custom;
 pub mod decode;
 pub mod discovery;
 pub mod error;

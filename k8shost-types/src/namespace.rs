@@ -9,7 +9,7 @@ use crate::{
     field::Path,
     json::{self as tree, get, list, text},
     meta, names,
-    strategy::{Fields, Part, Strategy},
+    strategy::{Fields, Part, Strategy, Text},
 };
 
 /// The finalizer that holds a namespace until it is empty.
@@ -19,9 +19,9 @@ pub const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
 /// The namespace's row in the table of kinds.
 pub const STRATEGY: Strategy = Strategy {
-    kind: "Namespace",
-    api_version: "v1",
-    resource: "namespaces",
+    kind: Text::Borrowed("Namespace"),
+    api_version: Text::Borrowed("v1"),
+    resource: Text::Borrowed("namespaces"),
     namespaced: false,
     name_rule: names::label_rule,
     default,

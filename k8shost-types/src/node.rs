@@ -12,7 +12,7 @@ use crate::{
     net::{parse_cidr, validate_cidr},
     pod::{quantities, validate_amount, validate_taint_effect},
     seen::Seen,
-    strategy::{Fields, Strategy},
+    strategy::{Fields, Strategy, Text},
     time,
 };
 
@@ -23,9 +23,9 @@ const NOT_READY: &str = "node.kubernetes.io/not-ready";
 
 /// The node's row in the table of kinds.
 pub const STRATEGY: Strategy = Strategy {
-    kind: "Node",
-    api_version: "v1",
-    resource: "nodes",
+    kind: Text::Borrowed("Node"),
+    api_version: Text::Borrowed("v1"),
+    resource: Text::Borrowed("nodes"),
     namespaced: false,
     name_rule: names::subdomain_rule,
     default,

@@ -10,14 +10,14 @@ use crate::{
     rules::{
         self, Errors, Raw, at_most_all, choice, int_or_percent, part, spec, validate_label_selector,
     },
-    strategy::Strategy,
+    strategy::{Strategy, Text},
 };
 
 /// The row of PodDisruptionBudget in the table of kinds.
 pub static POD_DISRUPTION_BUDGET: Strategy = Strategy {
-    kind: "PodDisruptionBudget",
-    api_version: "policy/v1",
-    resource: "poddisruptionbudgets",
+    kind: Text::Borrowed("PodDisruptionBudget"),
+    api_version: Text::Borrowed("policy/v1"),
+    resource: Text::Borrowed("poddisruptionbudgets"),
     name_rule: names::path_segment,
     default: |budget| {
         tree::ensure_object(budget, "spec");

@@ -16,13 +16,13 @@ use crate::{
         self, Errors, Seen, choice, faults, fill, fill_absent, immutable, is_set, name_in, part,
         same, spec, status, strings,
     },
-    strategy::{Fields, Strategy},
+    strategy::{Fields, Strategy, Text},
 };
 
 /// The row of DeviceClass in the table of kinds.
 pub static DEVICE_CLASS: Strategy = Strategy {
-    kind: "DeviceClass",
-    resource: "deviceclasses",
+    kind: Text::Borrowed("DeviceClass"),
+    resource: Text::Borrowed("deviceclasses"),
     namespaced: false,
     selectable: &["metadata.name"],
     default: |class| {
@@ -45,8 +45,8 @@ pub static DEVICE_CLASS: Strategy = Strategy {
 
 /// The row of ResourceClaim in the table of kinds.
 pub static RESOURCE_CLAIM: Strategy = Strategy {
-    kind: "ResourceClaim",
-    resource: "resourceclaims",
+    kind: Text::Borrowed("ResourceClaim"),
+    resource: Text::Borrowed("resourceclaims"),
     default: |claim| {
         if let Some(spec) = tree::ensure_object(claim, "spec") {
             default_claim(spec);
@@ -69,8 +69,8 @@ pub static RESOURCE_CLAIM: Strategy = Strategy {
 
 /// The row of ResourceClaimTemplate in the table of kinds.
 pub static RESOURCE_CLAIM_TEMPLATE: Strategy = Strategy {
-    kind: "ResourceClaimTemplate",
-    resource: "resourceclaimtemplates",
+    kind: Text::Borrowed("ResourceClaimTemplate"),
+    resource: Text::Borrowed("resourceclaimtemplates"),
     default: |template| {
         if let Some(template) = tree::ensure_object(template, "spec") {
             tree::ensure_object(template, "metadata");
@@ -105,8 +105,8 @@ fn validate_immutable(new: &Value, old: &Value) -> Errors {
 
 /// The row of ResourceSlice in the table of kinds.
 pub static RESOURCE_SLICE: Strategy = Strategy {
-    kind: "ResourceSlice",
-    resource: "resourceslices",
+    kind: Text::Borrowed("ResourceSlice"),
+    resource: Text::Borrowed("resourceslices"),
     namespaced: false,
     default: |slice| {
         tree::ensure_object(slice, "spec");
@@ -156,7 +156,7 @@ pub static ALL: &[&Strategy] = &[
 ];
 
 const RESOURCE: Strategy = Strategy {
-    api_version: "resource.k8s.io/v1",
+    api_version: Text::Borrowed("resource.k8s.io/v1"),
     ..Strategy::BASE
 };
 

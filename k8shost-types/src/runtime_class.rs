@@ -9,14 +9,14 @@ use crate::{
     meta, names,
     pod::{quantities, validate_overhead, validate_tolerations},
     rules::{self, Errors, faults},
-    strategy::Strategy,
+    strategy::{Strategy, Text},
 };
 
 /// The row of RuntimeClass in the table of kinds.
 pub static RUNTIME_CLASS: Strategy = Strategy {
-    kind: "RuntimeClass",
-    api_version: "node.k8s.io/v1",
-    resource: "runtimeclasses",
+    kind: Text::Borrowed("RuntimeClass"),
+    api_version: Text::Borrowed("node.k8s.io/v1"),
+    resource: Text::Borrowed("runtimeclasses"),
     namespaced: false,
     default: |class| {
         if let Some(overhead) = tree::get_mut(class, "overhead") {

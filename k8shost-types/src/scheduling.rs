@@ -8,14 +8,14 @@ use crate::{
     json::{flag, int, text},
     meta, names,
     rules::{self, Errors, fill, part, same},
-    strategy::Strategy,
+    strategy::{Strategy, Text},
 };
 
 /// The row of PriorityClass in the table of kinds.
 pub static PRIORITY_CLASS: Strategy = Strategy {
-    kind: "PriorityClass",
-    api_version: "scheduling.k8s.io/v1",
-    resource: "priorityclasses",
+    kind: Text::Borrowed("PriorityClass"),
+    api_version: Text::Borrowed("scheduling.k8s.io/v1"),
+    resource: Text::Borrowed("priorityclasses"),
     namespaced: false,
     default: |class| {
         fill(class, "preemptionPolicy", "PreemptLowerPriority");

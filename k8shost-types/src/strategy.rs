@@ -1,15 +1,19 @@
 //! What is particular to a kind, as one table row: the order of the steps is the same for all.
 
-use std::{borrow::Cow, time::SystemTime};
+use std::{borrow::Cow, sync::Arc, time::SystemTime};
 
 use serde_json::Value;
 
+pub use crate::kinds::Text;
 use crate::{
+    custom::Custom,
     error::{Error, FieldError, FieldErrorKind, Reason},
     field::quote,
     json, meta,
     names::{self, NameRule},
     rules,
+    schema::{self, Type},
+    table::Printer,
 };
 
 /// The fields of an object that a field selector may ask for, besides metadata.name and
@@ -29,14 +33,14 @@ pub struct Part {
 }
 
 /// The rules of a kind. Each function takes any JSON and never panics.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Strategy {
     /// `Pod`.
-    pub kind: &'static str,
+    pub kind: Text,
     /// `v1`.
-    pub api_version: &'static str,
+    pub api_version: Text,
     /// `pods`.
-    pub resource: &'static str,
+    pub resource: Text,
     /// Whether its objects live in a namespace.
     pub namespaced: bool,
     /// The form of its names.
@@ -78,15 +82,17 @@ pub struct Strategy {
     pub create_on_update: bool,
     /// Whether an update may leave out the resourceVersion, and so overwrite what it did not see.
     pub unconditional_update: bool,
+    /// Of a kind that was made at run time: what it goes by besides these functions.
+    pub custom: Option<Arc<Custom>>,
 }
 
 impl Strategy {
     /// A row to start from: a namespaced kind without a status and without rules beyond those for
     /// metadata, which are those of [`names::subdomain_rule`].
     pub const BASE: Self = Self {
-        kind: "",
-        api_version: "v1",
-        resource: "",
+        kind: Text::Borrowed(""),
+        api_version: Text::Borrowed("v1"),
+        resource: Text::Borrowed(""),
         namespaced: true,
         name_rule: names::subdomain_rule,
         empty: || Value::Object(json::Object::new()),
@@ -107,20 +113,38 @@ impl Strategy {
         parts: &[],
         create_on_update: false,
         unconditional_update: true,
+        custom: None,
     };
 
     /// The API group: `apps`, and "" for core.
-    pub fn group(&self) -> &'static str {
+    pub fn group(&self) -> &str {
         self.api_version
             .split_once('/')
             .map_or("", |(group, _)| group)
     }
 
     /// The version within the group: `v1`.
-    pub fn version(&self) -> &'static str {
+    pub fn version(&self) -> &str {
         self.api_version
             .split_once('/')
-            .map_or(self.api_version, |(_, version)| version)
+            .map_or(&self.api_version, |(_, version)| version)
+    }
+
+    /// What its objects look like; `None` for kinds that are the server's own.
+    pub fn schema(&self) -> Option<Type<'_>> {
+        let table = match &self.custom {
+            Some(custom) => custom.schemas(),
+            None => schema::builtin(),
+        };
+        table.of(self.group(), self.version(), &self.kind)
+    }
+
+    /// What prints its objects as rows.
+    pub fn printer(&self) -> Printer<'_> {
+        match &self.custom {
+            Some(custom) => Printer::custom(custom.columns()),
+            None => Printer::of(self.group(), &self.resource),
+        }
     }
 
     /// The part of a subresource; "" is the object itself.
@@ -156,8 +180,11 @@ impl Strategy {
     /// BadRequest, if it is no object or too large.
     pub fn complete(&self, object: &mut Value) -> Result<(), Error> {
         self.check_shape(object)?;
-        meta::set_kind(object, self.api_version, self.kind);
+        meta::set_kind(object, &self.api_version, &self.kind);
         (self.default)(object);
+        if let Some(custom) = &self.custom {
+            custom.default(object);
+        }
         Ok(())
     }
 
@@ -177,7 +204,10 @@ impl Strategy {
         meta::prepare_create(object, uid, now);
         meta::generate_name(object, suffix);
         (self.prepare_create)(object);
-        let errors = (self.validate_create)(object);
+        let mut errors = (self.validate_create)(object);
+        if let Some(custom) = &self.custom {
+            errors.append(&mut custom.validate(object, None));
+        }
         self.finish(object, errors)
     }
 
@@ -205,6 +235,9 @@ impl Strategy {
         meta::keep_immutable(new, old);
         let mut errors = self.common_errors(new, old);
         errors.append(&mut (part.validate)(new, old));
+        if let Some(custom) = &self.custom {
+            errors.append(&mut custom.validate(new, Some(old)));
+        }
         self.finish(new, errors)
     }
 
@@ -251,18 +284,19 @@ impl Strategy {
             (self.canonicalize)(object);
             return Ok(());
         }
+        // What a custom kind's decoder takes, its rules refuse.
         let unreadable = errors
             .iter()
-            .find(|error| error.kind == FieldErrorKind::TypeInvalid);
+            .find(|error| error.kind == FieldErrorKind::TypeInvalid && self.custom.is_none());
         let Some(unreadable) = unreadable else {
             // Events are of the core group to their rules, whichever version was asked for.
-            let group = if self.kind == "Event" {
+            let group = if self.kind == "Event" && self.custom.is_none() {
                 ""
             } else {
                 self.group()
             };
             let name = meta::name(object);
-            return Err(Error::invalid_in(group, self.kind, name, errors));
+            return Err(Error::invalid_in(group, &self.kind, name, errors));
         };
         // Kubernetes' decoder would have refused it, naming no field.
         let detail = unreadable

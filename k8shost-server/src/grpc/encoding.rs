@@ -38,7 +38,7 @@ impl Conversion {
 
     /// The conversion of a kind.
     pub(crate) fn for_kind(kind: &Kind) -> &'static Self {
-        match kind.rules.kind {
+        match &*kind.rules.kind {
             "Pod" => &const { Self::of::<Pod>() },
             "Service" => &const { Self::of::<Service>() },
             "Node" => &const { Self::of::<Node>() },

@@ -59,15 +59,15 @@ impl Resource<'_> {
         name: &str,
         options: DeleteOptions,
     ) -> Result<Arc<Object>, Error> {
-        let kind = self.kind;
+        let kind = self.kind.clone();
         let now = SystemTime::now();
         self.read_modify_write(namespace, name, options.dry_run, move |_, old| {
-            options.preconditions.check(kind, old)?;
+            options.preconditions.check(&kind, old)?;
             let mut new = old.clone();
-            if !begin(kind, &mut new, &options, now)? {
+            if !begin(&kind, &mut new, &options, now)? {
                 return Ok(Outcome::Keep);
             }
-            Ok(if is_done(kind, &new) {
+            Ok(if is_done(&kind, &new) {
                 // A pod that goes at once is answered with the marks that it would have had.
                 Outcome::Delete((kind.grace)(old, Some(0)).map(|_| new))
             } else {

@@ -94,7 +94,6 @@ fn spent(
     if !eviction::spend(&mut budget, pod, now)? {
         return Ok(None);
     }
-    Ownership::new(kind, kind.rules, "status", &WriteOptions::internal())
-        .update(Some(&old), &mut budget);
+    Ownership::new(kind, None, "status", &WriteOptions::internal()).update(Some(&old), &mut budget);
     Ok(Some((kind, key, budget)))
 }

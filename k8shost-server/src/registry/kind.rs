@@ -1,7 +1,13 @@
 //! The table of kinds. A kind is a row: its rules, and what of it needs the state or the time. All
 //! verbs are written once, in the rest of the registry, for every row.
 
-use std::{collections::HashMap, sync::LazyLock, time::SystemTime};
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    ops::Deref,
+    sync::{Arc, LazyLock},
+    time::SystemTime,
+};
 
 use k8shost_store::log::State;
 use k8shost_types::{
@@ -47,7 +53,7 @@ type Allocate = fn(&Context, &State, &mut Value, Option<&Value>, &str) -> Result
 /// A row of the table.
 pub(crate) struct Kind {
     /// Names, defaults, validation and selectable fields.
-    pub(crate) rules: &'static Strategy,
+    pub(crate) rules: Cow<'static, Strategy>,
     /// What a namespaced kind's namespaces are: an object is made only where one stands and stays.
     pub(crate) parent: Option<&'static Kind>,
     /// What an object holds exclusively, as names: `ip/10.96.0.10`.
@@ -71,30 +77,61 @@ pub(crate) struct Kind {
 
 impl std::fmt::Debug for Kind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.rules.kind)
+        f.write_str(&self.rules.kind)
+    }
+}
+
+/// A handle to a row: of a built-in kind, which costs nothing, or of one that was made at run time.
+#[derive(Clone, Debug)]
+pub(crate) enum KindRef {
+    BuiltIn(&'static Kind),
+    Own(Arc<Kind>),
+}
+
+impl From<&'static Kind> for KindRef {
+    fn from(kind: &'static Kind) -> Self {
+        Self::BuiltIn(kind)
+    }
+}
+
+impl Deref for KindRef {
+    type Target = Kind;
+
+    fn deref(&self) -> &Kind {
+        match self {
+            Self::BuiltIn(kind) => kind,
+            Self::Own(kind) => kind,
+        }
     }
 }
 
 impl Kind {
     /// A kind with nothing special: a row to start from.
-    pub(crate) const fn plain(rules: &'static Strategy) -> Self {
+    pub(crate) const BASE: Self = Self {
+        rules: Cow::Borrowed(&Strategy::BASE),
+        parent: None,
+        claims: |_| Vec::new(),
+        allocate: None,
+        stamp: |_, _, _| {},
+        grace: |_, _| None,
+        propagation: None,
+        begin_delete: |_| Ok(()),
+        is_held: |_| false,
+        views: &[],
+    };
+
+    /// The row of a kind that is made at run time.
+    pub(crate) fn own(rules: Strategy) -> Self {
         Self {
-            rules,
-            parent: None,
-            claims: |_| Vec::new(),
-            allocate: None,
-            stamp: |_, _, _| {},
-            grace: |_, _| None,
-            propagation: None,
-            begin_delete: |_| Ok(()),
-            is_held: |_| false,
-            views: &[],
+            parent: rules.namespaced.then_some(&NAMESPACES),
+            rules: Cow::Owned(rules),
+            ..Self::BASE
         }
     }
 
     /// Its rules in a view, or as it is stored.
-    pub(crate) fn rules_in(&self, view: Option<&View>) -> &'static Strategy {
-        view.map_or(self.rules, |view| view.rules)
+    pub(crate) fn rules_in(&self, view: Option<&'static View>) -> &Strategy {
+        view.map_or(&self.rules, |view| view.rules)
     }
 
     /// Its view in a group and version that is not the stored one.
@@ -104,8 +141,8 @@ impl Kind {
     }
 
     /// `pods`.
-    pub(crate) fn resource(&self) -> &'static str {
-        self.rules.resource
+    pub(crate) fn resource(&self) -> &str {
+        &self.rules.resource
     }
 
     /// As errors name it: `pods`, `deployments.apps`.
@@ -141,7 +178,7 @@ impl Kind {
         }
     }
 
-    /// The row of a resource of the API, if it is served; and the view of it, if that is not how it is stored.
+    /// The built-in row of a resource of the API, if it is served; and the view of it, if that is not how it is stored.
     pub(crate) fn served(
         group: &str,
         version: &str,
@@ -149,41 +186,48 @@ impl Kind {
     ) -> Option<(&'static Kind, Option<&'static View>)> {
         let kind = *TABLE.get(resource_of(resource, group).as_str())?;
         let is = |rules: &Strategy| rules.group() == group && rules.version() == version;
-        if is(kind.rules) {
+        if is(&kind.rules) {
             return Some((kind, None));
         }
         let view = kind.views.iter().find(|view| is(view.rules))?;
         Some((kind, Some(view)))
     }
 
-    /// The row that a stored key belongs to.
+    /// The built-in row that a stored key belongs to.
     pub(crate) fn of_key(key: &str) -> Option<&'static Kind> {
         TABLE.get(key.split_once('/')?.0).copied()
     }
 }
 
 pub(crate) static PODS: Kind = Kind {
+    rules: Cow::Borrowed(&pod::STRATEGY),
     parent: Some(&NAMESPACES),
     grace: |pod, requested| Some(pod::grace_period_seconds(pod, requested)),
-    ..Kind::plain(&pod::STRATEGY)
+    ..Kind::BASE
 };
 
 pub(crate) static SERVICES: Kind = Kind {
+    rules: Cow::Borrowed(&service::STRATEGY),
     parent: Some(&NAMESPACES),
     claims: addresses::claims,
     allocate: Some(network::allocate),
-    ..Kind::plain(&service::STRATEGY)
+    ..Kind::BASE
 };
 
-pub(crate) static NODES: Kind = Kind::plain(&node::STRATEGY);
+pub(crate) static NODES: Kind = Kind {
+    rules: Cow::Borrowed(&node::STRATEGY),
+    ..Kind::BASE
+};
 
 pub(crate) static NAMESPACES: Kind = Kind {
+    rules: Cow::Borrowed(&namespace::STRATEGY),
     begin_delete: delete::begin_namespace_delete,
     is_held: delete::namespace_is_held,
-    ..Kind::plain(&namespace::STRATEGY)
+    ..Kind::BASE
 };
 
 static EVENTS: Kind = Kind {
+    rules: Cow::Borrowed(&event::EVENT),
     parent: Some(&NAMESPACES),
     views: &[View {
         rules: &event::EVENTS_EVENT,
@@ -194,10 +238,11 @@ static EVENTS: Kind = Kind {
             Ok(())
         },
     }],
-    ..Kind::plain(&event::EVENT)
+    ..Kind::BASE
 };
 
 static AUTOSCALERS: Kind = Kind {
+    rules: Cow::Borrowed(&autoscaling::HORIZONTAL_POD_AUTOSCALER),
     parent: Some(&NAMESPACES),
     views: &[View {
         rules: &autoscaling::HORIZONTAL_POD_AUTOSCALER_V1,
@@ -208,12 +253,13 @@ static AUTOSCALERS: Kind = Kind {
             Ok(())
         },
     }],
-    ..Kind::plain(&autoscaling::HORIZONTAL_POD_AUTOSCALER)
+    ..Kind::BASE
 };
 
 static CERTIFICATE_REQUESTS: Kind = Kind {
+    rules: Cow::Borrowed(&certificates::CERTIFICATE_SIGNING_REQUEST),
     stamp: certificates::stamp,
-    ..Kind::plain(&certificates::CERTIFICATE_SIGNING_REQUEST)
+    ..Kind::BASE
 };
 
 /// Rows with something of their own.
@@ -234,7 +280,7 @@ const ORPHANING: [(&str, &str); 2] = [("v1", "replicationcontrollers"), ("batch/
 pub(crate) static KINDS: LazyLock<Vec<&'static Kind>> = LazyLock::new(|| {
     let is_view = |rules: &Strategy| {
         OWN.iter().any(|own| {
-            own.view(rules.api_version)
+            own.view(&rules.api_version)
                 .is_some_and(|view| view.rules.resource == rules.resource)
         })
     };
@@ -246,11 +292,12 @@ pub(crate) static KINDS: LazyLock<Vec<&'static Kind>> = LazyLock::new(|| {
         let own = OWN.iter().find(same);
         own.copied().unwrap_or_else(|| {
             Box::leak(Box::new(Kind {
+                rules: Cow::Borrowed(rules),
                 parent: rules.namespaced.then_some(&NAMESPACES),
                 propagation: ORPHANING
-                    .contains(&(rules.api_version, rules.resource))
+                    .contains(&(&rules.api_version, &rules.resource))
                     .then_some(Propagation::Orphan),
-                ..Kind::plain(rules)
+                ..Kind::BASE
             }))
         })
     })
@@ -261,8 +308,8 @@ pub(crate) static KINDS: LazyLock<Vec<&'static Kind>> = LazyLock::new(|| {
 static TABLE: LazyLock<HashMap<String, &'static Kind>> = LazyLock::new(|| {
     let rows = KINDS.iter().copied().flat_map(|kind| {
         let views = kind.views.iter().map(|view| view.rules);
-        let all = std::iter::once(kind.rules).chain(views);
-        all.map(move |rules| (resource_of(rules.resource, rules.group()), kind))
+        let all = std::iter::once(&*kind.rules).chain(views);
+        all.map(move |rules| (resource_of(&rules.resource, rules.group()), kind))
     });
     rows.collect()
 });
@@ -293,7 +340,7 @@ mod tests {
         assert_eq!(PODS.split("pods/default/a"), ("default", "a"));
         assert_eq!(NODES.key("", "n1"), "nodes/n1");
         assert_eq!(NODES.split("nodes/n1"), ("", "n1"));
-        assert_eq!(Kind::of_key("nodes/n1").map(|k| k.rules.kind), Some("Node"));
+        assert_eq!(Kind::of_key("nodes/n1").map(Kind::resource), Some("nodes"));
         assert!(Kind::of_key("widgets.example.com/default/a").is_none());
         let keys: HashSet<_> = KINDS.iter().map(|kind| kind.prefix("")).collect();
         assert_eq!(keys.len(), KINDS.len(), "two rows have one key");

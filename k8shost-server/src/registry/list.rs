@@ -9,7 +9,10 @@ use k8shost_types::{
     selector::{FieldSelector, LabelSelector},
 };
 
-use super::{Resource, kind::Kind};
+use super::{
+    Resource,
+    kind::{Kind, KindRef},
+};
 
 /// What a list or a watch is about, as asked for.
 #[derive(Clone, Debug, Default)]
@@ -23,7 +26,7 @@ pub(crate) struct Selectors {
 /// The same, understood.
 #[derive(Clone, Debug)]
 pub(crate) struct Filter {
-    kind: &'static Kind,
+    kind: KindRef,
     prefix: String,
     labels: LabelSelector,
     fields: FieldSelector,
@@ -31,18 +34,28 @@ pub(crate) struct Filter {
 
 impl Filter {
     /// BadRequest, where a selector cannot be read or names a field that the kind does not select by.
-    pub(crate) fn new(kind: &'static Kind, selectors: &Selectors) -> Result<Self, Error> {
+    pub(crate) fn new(kind: &KindRef, selectors: &Selectors) -> Result<Self, Error> {
+        let rules = &kind.rules;
+        let fields = FieldSelector::parse(&selectors.fields)?;
+        let known = |field: &&str| rules.selectable.contains(field);
+        if rules.custom.is_some()
+            && let Some(unknown) = fields.fields().find(|field| !known(field))
+        {
+            // Kubernetes has other words where a kind is built in.
+            let message = format!("field label not supported: {unknown}");
+            return Err(Error::bad_request(message));
+        }
         Ok(Self {
-            kind,
+            kind: kind.clone(),
             prefix: kind.prefix(&selectors.namespace),
             labels: LabelSelector::parse(&selectors.labels)?,
-            fields: FieldSelector::parse(&selectors.fields)?.supported(kind.rules.selectable)?,
+            fields: fields.supported(rules.selectable)?,
         })
     }
 
     /// The kind that is selected from.
-    pub(crate) fn kind(&self) -> &'static Kind {
-        self.kind
+    pub(crate) fn kind(&self) -> &Kind {
+        &self.kind
     }
 
     /// Where the keys of what is selected begin.
@@ -116,7 +129,7 @@ impl Resource<'_> {
                 options.limit
             )));
         }
-        let filter = Filter::new(self.kind, &options.selectors)?;
+        let filter = Filter::new(&self.kind, &options.selectors)?;
         let at = which_revision(options)?;
         let log = &self.tenant.log;
         let (state, after) = if options.continue_token.is_empty() {

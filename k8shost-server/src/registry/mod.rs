@@ -10,6 +10,7 @@ pub(crate) mod list;
 pub(crate) mod namespaces;
 pub(crate) mod network;
 pub(crate) mod nodes;
+pub(crate) mod own;
 pub(crate) mod ownership;
 pub(crate) mod pods;
 pub(crate) mod template;
@@ -19,11 +20,14 @@ pub(crate) mod write;
 
 use std::{sync::Arc, time::Duration};
 
-use k8shost_store::log::{Attributes, Object, Revision, State, TenantLog};
+use k8shost_store::log::{Attributes, Object, Pairs, Revision, State, TenantLog};
 use k8shost_types::{Error, addresses::ServiceNetwork, tenant::TenantName};
 use serde_json::Value;
 
-use self::kind::{Kind, View};
+use self::{
+    kind::{Kind, KindRef, View},
+    own::OwnKinds,
+};
 
 /// What the rules need to know besides the objects.
 #[derive(Debug)]
@@ -32,6 +36,8 @@ pub(crate) struct Context {
     pub network: ServiceNetwork,
     /// How often a watch that asked for bookmarks gets one.
     pub bookmark_interval: Duration,
+    /// The kinds that projects have besides the built-in ones.
+    pub own: OwnKinds,
 }
 
 /// An authenticated request's tenant: the only way to its objects.
@@ -59,15 +65,19 @@ impl Tenant {
     }
 
     /// Its objects of a kind.
-    pub(crate) fn resource(&self, kind: &'static Kind) -> Resource<'_> {
+    pub(crate) fn resource(&self, kind: impl Into<KindRef>) -> Resource<'_> {
         self.view(kind, None)
     }
 
     /// The same in a view of the kind.
-    pub(crate) fn view(&self, kind: &'static Kind, view: Option<&'static View>) -> Resource<'_> {
+    pub(crate) fn view(
+        &self,
+        kind: impl Into<KindRef>,
+        view: Option<&'static View>,
+    ) -> Resource<'_> {
         Resource {
             tenant: self,
-            kind,
+            kind: kind.into(),
             view,
         }
     }
@@ -79,10 +89,10 @@ impl Tenant {
 }
 
 /// A tenant's objects of one kind.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Resource<'a> {
     tenant: &'a Tenant,
-    kind: &'static Kind,
+    kind: KindRef,
     /// What callers send is in this version, not in the stored one.
     view: Option<&'static View>,
 }
@@ -120,14 +130,9 @@ impl Resource<'_> {
 /// What selectors look at, of an object's tree. An empty field is left out: to a selector that is the
 /// same, and most fields of most objects are empty.
 pub(crate) fn attributes(kind: &Kind, object: &Value) -> Attributes {
-    let labels = object["metadata"]["labels"].as_object();
     let fields = (kind.rules.fields)(object).into_iter();
     Attributes {
-        labels: labels
-            .into_iter()
-            .flatten()
-            .map(|(name, value)| (name, value.as_str().unwrap_or_default()))
-            .collect(),
+        labels: labels(object),
         fields: fields.filter(|(_, value)| !value.is_empty()).collect(),
         claims: (kind.claims)(object)
             .into_iter()
@@ -136,7 +141,17 @@ pub(crate) fn attributes(kind: &Kind, object: &Value) -> Attributes {
     }
 }
 
-/// Revision and attributes of a stored object, for loading.
+fn labels(object: &Value) -> Pairs {
+    let labels = object["metadata"]["labels"].as_object();
+    labels
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| (name, value.as_str().unwrap_or_default()))
+        .collect()
+}
+
+/// Revision and attributes of a stored object, for loading. A kind that is not built in has nothing but labels that
+/// selectors look at.
 pub(crate) fn read_stored(key: &str, value: &[u8]) -> Result<(Revision, Attributes), String> {
     let object: Value = serde_json::from_slice(value).map_err(|e| e.to_string())?;
     let revision = object["metadata"]["resourceVersion"]
@@ -145,7 +160,10 @@ pub(crate) fn read_stored(key: &str, value: &[u8]) -> Result<(Revision, Attribut
         .ok_or("it has no metadata.resourceVersion")?;
     let attributes = match Kind::of_key(key) {
         Some(kind) => attributes(kind, &object),
-        None => Attributes::default(),
+        None => Attributes {
+            labels: labels(&object),
+            ..Attributes::default()
+        },
     };
     Ok((revision, attributes))
 }

@@ -10,7 +10,7 @@ use super::{
     Tenant,
     delete::{is_done, mark},
     json::parse,
-    kind::{KINDS, Kind, NAMESPACES, NODES, PODS},
+    kind::{Kind, KindRef, NAMESPACES, NODES, PODS},
     write::{Outcome, Prepared, deletion, settle},
 };
 
@@ -67,7 +67,7 @@ impl Tenant {
             .collect();
         let mut progress = Emptying::Done;
         for namespace in terminating {
-            let (chunk, left) = doomed(&state, &namespace);
+            let (chunk, left) = doomed(&state, &self.kinds(), &namespace);
             if !chunk.is_empty() {
                 self.delete_all(chunk).await?;
                 return Ok(Emptying::More);
@@ -82,7 +82,7 @@ impl Tenant {
     }
 
     /// Deletes, or marks for deletion, what is there of these objects.
-    async fn delete_all(&self, keys: Vec<(&'static Kind, String)>) -> Result<(), Error> {
+    async fn delete_all(&self, keys: Vec<(KindRef, String)>) -> Result<(), Error> {
         let now = SystemTime::now();
         let commit = move |state: &State| {
             let mut changes = Vec::new();
@@ -113,11 +113,12 @@ impl Tenant {
     async fn release(&self, namespace: &str) -> Result<(), Error> {
         let name = namespace.to_owned();
         let key = NAMESPACES.key("", namespace);
+        let kinds = self.kinds();
         let commit = move |state: &State| {
             let Some(object) = state.get(&key).filter(|object| is_terminating(object)) else {
                 return Ok(vec![]);
             };
-            if contents(state, &name).next().is_some() {
+            if contents(state, &kinds, &name).next().is_some() {
                 return Ok(vec![]);
             }
             let mut value = parse(&object.value)?;
@@ -144,12 +145,13 @@ impl Tenant {
 /// All objects in a namespace.
 fn contents<'s>(
     state: &'s State,
+    kinds: &'s [KindRef],
     namespace: &str,
-) -> impl Iterator<Item = (&'static Kind, &'s std::sync::Arc<Object>)> {
-    let prefixes: Vec<_> = KINDS
+) -> impl Iterator<Item = (&'s KindRef, &'s std::sync::Arc<Object>)> {
+    let prefixes: Vec<_> = kinds
         .iter()
         .filter(|kind| kind.rules.namespaced)
-        .map(|kind| (*kind, kind.prefix(namespace)))
+        .map(|kind| (kind, kind.prefix(namespace)))
         .collect();
     prefixes.into_iter().flat_map(move |(kind, prefix)| {
         state
@@ -161,9 +163,9 @@ fn contents<'s>(
 
 /// What of a namespace can be deleted or marked now, a commit's worth, and how many objects are left
 /// in all.
-fn doomed(state: &State, namespace: &str) -> (Vec<(&'static Kind, String)>, usize) {
+fn doomed(state: &State, kinds: &[KindRef], namespace: &str) -> (Vec<(KindRef, String)>, usize) {
     let (mut chunk, mut bytes, mut left) = (Vec::new(), 0, 0);
-    for (kind, object) in contents(state, namespace) {
+    for (kind, object) in contents(state, kinds, namespace) {
         left += 1;
         if chunk.len() == CHUNK_OBJECTS || bytes >= CHUNK_BYTES {
             break;
@@ -175,7 +177,7 @@ fn doomed(state: &State, namespace: &str) -> (Vec<(&'static Kind, String)>, usiz
         });
         if !waits {
             bytes += object.value.len();
-            chunk.push((kind, object.key.as_str().to_owned()));
+            chunk.push((kind.clone(), object.key.as_str().to_owned()));
         }
     }
     (chunk, left)

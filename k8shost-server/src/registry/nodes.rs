@@ -70,7 +70,7 @@ impl Tenant {
 
 /// Who owns what a node says of itself, and what of its status.
 fn owners(options: &WriteOptions) -> [Ownership; 2] {
-    ["", "status"].map(|part| Ownership::new(&NODES, NODES.rules, part, options))
+    ["", "status"].map(|part| Ownership::new(&NODES, None, part, options))
 }
 
 /// Puts the entries of a map into another.

@@ -5,11 +5,10 @@ use std::{sync::Arc, time::SystemTime};
 use k8shost_types::{
     Error, Strategy,
     apply::{self, Reset, Target, TypeShape, Writer},
-    schema,
 };
 use serde_json::Value;
 
-use super::kind::Kind;
+use super::kind::{KindRef, View};
 
 /// How a request writes.
 #[derive(Clone, Debug)]
@@ -33,9 +32,9 @@ impl WriteOptions {
 /// A write, as managedFields will tell of it.
 #[derive(Clone)]
 pub(crate) struct Ownership {
-    kind: &'static Kind,
-    /// The kind in the version that is written.
-    rules: &'static Strategy,
+    kind: KindRef,
+    /// What is written, if that is not the version that is stored.
+    view: Option<&'static View>,
     subresource: &'static str,
     manager: Arc<str>,
     now: SystemTime,
@@ -44,25 +43,25 @@ pub(crate) struct Ownership {
 impl Ownership {
     /// A write of an object, or of a subresource, now.
     pub(crate) fn new(
-        kind: &'static Kind,
-        rules: &'static Strategy,
+        kind: impl Into<KindRef>,
+        view: Option<&'static View>,
         subresource: &'static str,
         options: &WriteOptions,
     ) -> Self {
-        Self::at(kind, rules, subresource, options, SystemTime::now())
+        Self::at(kind, view, subresource, options, SystemTime::now())
     }
 
     /// The same at some time.
     pub(crate) fn at(
-        kind: &'static Kind,
-        rules: &'static Strategy,
+        kind: impl Into<KindRef>,
+        view: Option<&'static View>,
         subresource: &'static str,
         options: &WriteOptions,
         now: SystemTime,
     ) -> Self {
         Self {
-            kind,
-            rules,
+            kind: kind.into(),
+            view,
             subresource,
             manager: options.manager.clone(),
             now,
@@ -72,11 +71,11 @@ impl Ownership {
     /// Sets managedFields after a write that is no apply, of a complete object. Kinds without a schema,
     /// the server's own, have none.
     pub(crate) fn update(&self, old: Option<&Value>, new: &mut Value) {
-        let Some(shape) = shape(self.rules) else {
+        let Some(shape) = shape(self.rules()) else {
             return;
         };
         let convert = |object: &Value, version: &str| self.convert(object, version);
-        let empty = (self.rules.empty)();
+        let empty = (self.rules().empty)();
         let target = self.target(shape, &empty, &convert);
         apply::update(&target, &self.writer(), old, new);
     }
@@ -91,29 +90,34 @@ impl Ownership {
         config: &Value,
         force: bool,
     ) -> Result<Value, Error> {
-        let Some(shape) = shape(self.rules) else {
+        let Some(shape) = shape(self.rules()) else {
             return Err(Error::bad_request("objects of this kind are not applied"));
         };
         let convert = |object: &Value, version: &str| self.convert(object, version);
-        let empty = (self.rules.empty)();
+        let empty = (self.rules().empty)();
         let target = self.target(shape, &empty, &convert);
         Ok(apply::apply(&target, &self.writer(), live, config, force)?)
     }
 
+    /// The rules of the version that is written.
+    fn rules(&self) -> &Strategy {
+        self.kind.rules_in(self.view)
+    }
+
     fn target<'t>(
         &'t self,
-        shape: TypeShape<'static>,
+        shape: TypeShape<'t>,
         empty: &'t Value,
-        convert: apply::Convert<'t, TypeShape<'static>>,
-    ) -> Target<'t, TypeShape<'static>> {
-        let rules = self.rules;
+        convert: apply::Convert<'t, TypeShape<'t>>,
+    ) -> Target<'t, TypeShape<'t>> {
+        let rules = self.rules();
         Target {
-            api_version: rules.api_version,
-            kind: rules.kind,
+            api_version: &rules.api_version,
+            kind: &rules.kind,
             subresource: self.subresource,
             shape,
             empty,
-            reset: Reset::of(rules.group(), rules.resource, self.subresource),
+            reset: Reset::of(rules.group(), &rules.resource, self.subresource),
             convert,
         }
     }
@@ -126,14 +130,14 @@ impl Ownership {
     }
 
     /// The object in another version of its kind.
-    fn convert(&self, object: &Value, version: &str) -> Option<(Value, TypeShape<'static>)> {
+    fn convert(&self, object: &Value, version: &str) -> Option<(Value, TypeShape<'_>)> {
         let given = object["apiVersion"].as_str()?;
         let mut object = object.clone();
         if let Some(view) = self.kind.view(given) {
             (view.store)(&mut object, None).ok()?;
         }
         if version == self.kind.rules.api_version {
-            return Some((object, shape(self.kind.rules)?));
+            return Some((object, shape(&self.kind.rules)?));
         }
         let view = self.kind.view(version)?;
         (view.show)(&mut object);
@@ -141,7 +145,6 @@ impl Ownership {
     }
 }
 
-fn shape(rules: &Strategy) -> Option<TypeShape<'static>> {
-    let schema = schema::builtin().of(rules.group(), rules.version(), rules.kind)?;
-    Some(schema.into())
+fn shape(rules: &Strategy) -> Option<TypeShape<'_>> {
+    Some(rules.schema()?.into())
 }

@@ -85,7 +85,7 @@ fn make(
     Error,
 > {
     let is = |kind: &&&Kind| {
-        object["kind"] == kind.rules.kind && object["apiVersion"] == kind.rules.api_version
+        object["kind"] == *kind.rules.kind && object["apiVersion"] == *kind.rules.api_version
     };
     let kind = KINDS
         .iter()
@@ -109,7 +109,7 @@ fn make(
         dry_run: false,
     };
     kind.rules.complete(&mut object)?;
-    let ownership = Ownership::at(kind, kind.rules, "", &options, made);
+    let ownership = Ownership::at(kind, None, "", &options, made);
     ownership.update(None, &mut object);
     let uid = uid.to_string();
     if kind.allocate.is_some() {

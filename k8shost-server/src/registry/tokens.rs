@@ -1,7 +1,7 @@
 //! Tokens of service accounts. Each project signs its own with a key that no other project has, which is made with
 //! the first of them and stands in the project's own log.
 
-use std::time::SystemTime;
+use std::{borrow::Cow, time::SystemTime};
 
 use k8shost_store::log::{Attributes, Change, CommitFn, State};
 use k8shost_types::{
@@ -21,6 +21,12 @@ use crate::jwt::{self, Key};
 /// Where the key stands. No resource is called so: nothing of the API reads it, lists it or watches it.
 const KEY: &str = "KEYS/tokens";
 
+/// Requests for tokens, which are no objects, have owners all the same.
+static TOKEN_REQUESTS: Kind = Kind {
+    rules: Cow::Borrowed(&TOKEN_REQUEST),
+    ..Kind::BASE
+};
+
 impl Tenant {
     /// A request for a token, answered.
     ///
@@ -34,10 +40,7 @@ impl Tenant {
         options: &WriteOptions,
     ) -> Result<Value, Error> {
         (TOKEN_REQUEST.default)(&mut request);
-        if let Some((accounts, _)) = Kind::served("", "v1", TOKEN_REQUEST.resource) {
-            let ownership = Ownership::new(accounts, &TOKEN_REQUEST, "token", options);
-            ownership.update(None, &mut request);
-        }
+        Ownership::new(&TOKEN_REQUESTS, None, "token", options).update(None, &mut request);
         let id = uuid::Uuid::new_v4().to_string();
         loop {
             let state = self.log.read().await?;

@@ -73,7 +73,7 @@ pub(crate) struct Watch {
 impl Resource<'_> {
     /// Opens a watch. Expired, if the revision to resume from is too old, comes with the first item.
     pub(crate) async fn watch(&self, options: &WatchOptions) -> Result<Watch, Error> {
-        let filter = Filter::new(self.kind, &options.selectors)?;
+        let filter = Filter::new(&self.kind, &options.selectors)?;
         let version = options.resource_version.as_str();
         let log = &self.tenant.log;
         check_match(options)?;
@@ -191,7 +191,7 @@ impl Watch {
 
     /// The object that a bookmark shows.
     pub(crate) fn bookmark(&self, revision: Revision, initial_end: bool) -> Value {
-        let rules = self.kind().rules;
+        let rules = &self.kind().rules;
         let mut object = json!({
             "apiVersion": rules.api_version,
             "kind": rules.kind,
@@ -204,7 +204,7 @@ impl Watch {
     }
 
     /// The kind that is watched.
-    pub(crate) fn kind(&self) -> &'static Kind {
+    pub(crate) fn kind(&self) -> &Kind {
         self.filter.kind()
     }
 }

@@ -154,7 +154,7 @@ impl Replacement {
 
 impl Resource<'_> {
     /// The rules of the version in which callers send and get objects.
-    pub(crate) fn rules(&self) -> &'static Strategy {
+    pub(crate) fn rules(&self) -> &Strategy {
         self.kind.rules_in(self.view)
     }
 
@@ -168,7 +168,7 @@ impl Resource<'_> {
     ) -> Result<Created, Error> {
         self.check_request(namespace, &mut object)?;
         self.rules().complete(&mut object)?;
-        Ownership::new(self.kind, self.rules(), "", options).update(None, &mut object);
+        Ownership::new(self.kind.clone(), self.view, "", options).update(None, &mut object);
         self.create_owned(namespace, object, options).await
     }
 
@@ -202,7 +202,7 @@ impl Resource<'_> {
                     ),
                 ));
             }
-            let ownership = Ownership::new(self.kind, self.rules(), "", options);
+            let ownership = Ownership::new(self.kind.clone(), self.view, "", options);
             let mut object = ownership.apply(None, &object, force)?;
             self.rules().complete(&mut object)?;
             match self.create_owned(namespace, object, options).await {
@@ -255,10 +255,10 @@ impl Resource<'_> {
         mut object: Value,
         options: &WriteOptions,
     ) -> Result<Created, Error> {
-        let (kind, rules) = (self.kind, self.rules());
+        let (kind, rules) = (self.kind.clone(), self.rules());
         // Kubernetes judges the namespace before the object; the commit judges it again.
         if let Ok(state) = self.tenant.log.cached() {
-            admit_to_namespace(&state, kind, namespace, meta::name(&object))?;
+            admit_to_namespace(&state, &kind, namespace, meta::name(&object))?;
         }
         let id = uuid::Uuid::new_v4();
         let (uid, now) = (id.to_string(), SystemTime::now());
@@ -273,7 +273,7 @@ impl Resource<'_> {
                 rules.create(&mut object, &uid, now, &suffix)?;
                 admission::check(&object, kind.resource(), &ranges)?;
                 self.store(&mut object)?;
-                (Ok(Prepared::new(kind, &object)), Some(object))
+                (Ok(Prepared::new(&kind, &object)), Some(object))
             }
             Some(allocate) => (Err((allocate, object)), None),
         };
@@ -282,7 +282,7 @@ impl Resource<'_> {
         let taken = Error::already_exists(&self.group_resource(), &name);
         let dry_run = options.dry_run;
         let commit: CommitFn = Box::new(move |state| {
-            admit_to_namespace(state, kind, &namespace, &name)?;
+            admit_to_namespace(state, &kind, &namespace, &name)?;
             if state.get(&key).is_some() {
                 return Err(taken.clone());
             }
@@ -293,7 +293,7 @@ impl Resource<'_> {
                     let mut object = object.clone();
                     allocate(&context, state, &mut object, None, &uid)?;
                     kind.rules.create(&mut object, &uid, now, &suffix)?;
-                    Prepared::new(kind, &object).change(&key, revision)
+                    Prepared::new(&kind, &object).change(&key, revision)
                 }
             }])
         });
@@ -304,7 +304,8 @@ impl Resource<'_> {
     /// The LimitRanges that a new object has to be within. As in Kubernetes, one that comes or changes at the same
     /// moment may not count.
     async fn limit_ranges(&self, namespace: &str) -> Result<Vec<Value>, Error> {
-        if !admission::limited(self.kind.rules.kind) {
+        let rules = &self.kind.rules;
+        if rules.custom.is_some() || !admission::limited(&rules.kind) {
             return Ok(Vec::new());
         }
         let log = &self.tenant.log;
@@ -372,26 +373,25 @@ impl Resource<'_> {
         update: Update,
         options: &WriteOptions,
     ) -> Result<Arc<Object>, Error> {
-        let kind = self.kind;
-        let (rules, view) = (self.rules(), self.view);
+        let (kind, view) = (self.kind.clone(), self.view);
         // An object in another version is judged as it is there; a part of one, by what it makes of the whole.
-        let is_version = view.is_some_and(|view| !view.is_part);
-        let judge = if is_version { rules } else { kind.rules };
-        let part = judge.part(subresource).ok_or_else(|| {
+        let version = view.filter(|view| !view.is_part);
+        let part = kind.rules_in(version).part(subresource).ok_or_else(|| {
             let message = format!("{kind:?} has no subresource {subresource}");
             Error::new(Reason::Internal, message)
         })?;
         let context = self.tenant.context.clone();
-        let ownership = Ownership::new(kind, rules, part.name, options);
+        let ownership = Ownership::new(kind.clone(), view, part.name, options);
         let now = SystemTime::now();
         let resource = self.group_resource();
         let modify = move |state: &State, old: &Value| {
+            let (rules, judge) = (kind.rules_in(view), kind.rules_in(version));
             let mut shown = Cow::Borrowed(old);
             if let Some(view) = view {
                 (view.show)(shown.to_mut());
             }
             let mut new = match &update {
-                Update::Replace(new) => new.of(&resource, old, is_free(kind))?,
+                Update::Replace(new) => new.of(&resource, old, is_free(&kind))?,
                 Update::Patch(patch) => patch(&shown)?,
                 Update::Apply { config, force } => ownership.apply(Some(&shown), config, *force)?,
             };
@@ -401,7 +401,7 @@ impl Resource<'_> {
                 let path = metadata.child("resourceVersion");
                 let field = FieldError::invalid(&path, &0_i64, "must be specified for an update");
                 let (group, name) = (rules.group(), meta::name(old));
-                return Err(Error::invalid_in(group, rules.kind, name, vec![field]));
+                return Err(Error::invalid_in(group, &rules.kind, name, vec![field]));
             }
             let uid = meta::uid(&new);
             let replaces = matches!(update, Update::Replace(_));
@@ -422,20 +422,20 @@ impl Resource<'_> {
             if let (Some(allocate), "") = (kind.allocate, part.name) {
                 allocate(&context, state, &mut new, Some(old), meta::uid(old))?;
             }
-            if is_version {
+            if version.is_some() {
                 judge.update(part, &mut new, &shown)?;
             }
             if let Some(view) = view {
                 (view.store)(&mut new, Some(old))?;
                 kind.rules.complete(&mut new)?;
             }
-            if !is_version {
+            if version.is_none() {
                 judge.update(part, &mut new, old)?;
             }
             (kind.stamp)(&mut new, old, now);
             meta::set(&mut new, "resourceVersion", meta::resource_version(old));
             apply::keep_times(&mut new, old);
-            Ok(settle(kind, new))
+            Ok(settle(&kind, new))
         };
         self.read_modify_write(namespace, name, options.dry_run, modify)
             .await
@@ -453,7 +453,8 @@ impl Resource<'_> {
         dry_run: bool,
         modify: impl Fn(&State, &Value) -> Result<Outcome, Error> + Send + 'static,
     ) -> Result<Arc<Object>, Error> {
-        let kind = self.kind;
+        let kind = self.kind.clone();
+        let free = is_free(&kind);
         let key = kind.key(namespace, name);
         let missing = self.not_found(name);
         let decide = move |state: &State, object: &Object| -> Result<Decision, Error> {
@@ -461,21 +462,21 @@ impl Resource<'_> {
             Ok(match modify(state, &old)? {
                 Outcome::Keep => Decision::Keep,
                 Outcome::Delete(last) => {
-                    Decision::Delete(last.map(|last| Prepared::new(kind, &last)))
+                    Decision::Delete(last.map(|last| Prepared::new(&kind, &last)))
                 }
                 Outcome::Put(mut new) => {
                     meta::set(&mut new, "resourceVersion", meta::resource_version(&old));
                     if new == old {
                         Decision::Keep
                     } else {
-                        Decision::Put(Prepared::new(kind, &new))
+                        Decision::Put(Prepared::new(&kind, &new))
                     }
                 }
             })
         };
         // For the object of a revision.
         let mut decided = None;
-        if is_free(kind)
+        if free
             && let Ok(state) = self.tenant.log.cached()
             && let Some(object) = state.get(&key)
         {
@@ -487,7 +488,7 @@ impl Resource<'_> {
         let commit: CommitFn = Box::new(move |state| {
             let object = state.get(&key).ok_or_else(|| missing.clone())?;
             let decision = match &decided {
-                Some((revision, decision)) if *revision == object.revision && is_free(kind) => {
+                Some((revision, decision)) if *revision == object.revision && free => {
                     decision.clone()?
                 }
                 _ => {
@@ -533,16 +534,16 @@ impl Resource<'_> {
     pub(super) fn group_resource(&self) -> String {
         let rules = match self.view {
             Some(view) if !view.is_part => view.rules,
-            _ => self.kind.rules,
+            _ => &self.kind.rules,
         };
-        resource_of(rules.resource, rules.group())
+        resource_of(&rules.resource, rules.group())
     }
 
     /// Checks what the request says of itself against where it was made, and fills it in. The object
     /// has metadata afterwards.
     fn check_request(&self, namespace: &str, object: &mut Value) -> Result<(), Error> {
         let rules = self.rules();
-        for (field, expected) in [("apiVersion", rules.api_version), ("kind", rules.kind)] {
+        for (field, expected) in [("apiVersion", &*rules.api_version), ("kind", &*rules.kind)] {
             let given = object[field].as_str().unwrap_or_default();
             if !given.is_empty() && given != expected {
                 return Err(Error::bad_request(format!(
@@ -580,7 +581,7 @@ impl Preconditions {
     pub(crate) fn check(&self, kind: &Kind, object: &Value) -> Result<(), Error> {
         let conflict = |what: &str, wanted: &str, found: &str, why: &str| {
             Error::conflict(
-                kind.rules.kind,
+                &kind.rules.kind,
                 meta::name(object),
                 format_args!(
                     "the {what} in the precondition ({wanted}) does not match the {what} in record ({found}). The object might have been {why}"

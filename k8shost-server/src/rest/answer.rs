@@ -204,10 +204,10 @@ pub(crate) fn accepted(
         matches!(media, "*/*" | "application/*") || FORMATS.contains(&media)
     };
     given.iter().find_map(form).ok_or_else(|| {
-        if !given.iter().any(is_known) {
+        if messages && !given.iter().any(is_known) {
             return status::not_acceptable(is_list);
         }
-        let known = FORMATS.join(", ");
+        let known = formats(messages).join(", ");
         let message = format!("only the following media types are accepted: {known}");
         Error::new(Reason::NotAcceptable, message)
     })
@@ -225,9 +225,17 @@ pub(crate) fn warned(mut response: Response<Body>, warnings: &[String]) -> Respo
     response
 }
 
-/// UnsupportedMediaType of an object, in Kubernetes' words.
-pub(crate) fn unsupported() -> Error {
-    let known = FORMATS.join(", ");
+/// The media types that there are of a kind with messages, or without.
+fn formats(messages: bool) -> &'static [&'static str] {
+    match messages {
+        true => &FORMATS,
+        false => &FORMATS[..2],
+    }
+}
+
+/// UnsupportedMediaType of an object of a kind with messages, or without, in Kubernetes' words.
+pub(crate) fn unsupported(messages: bool) -> Error {
+    let known = formats(messages).join(", ");
     Error::new(
         Reason::UnsupportedMediaType,
         format!(

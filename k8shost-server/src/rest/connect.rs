@@ -42,7 +42,7 @@ pub(super) enum Connect {
 
 impl Connect {
     /// What this subresource of a kind is; `proxy` has paths below it.
-    pub(super) fn of(kind: &'static Kind, subresource: &str) -> Option<Self> {
+    pub(super) fn of(kind: &Kind, subresource: &str) -> Option<Self> {
         let (word, below) = subresource.split_once('/').unwrap_or((subresource, ""));
         let is = |other: &'static Kind| std::ptr::eq(kind, other);
         match word {

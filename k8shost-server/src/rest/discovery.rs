@@ -15,7 +15,7 @@ use serde_json::Value;
 use tonic::body::Body;
 
 use super::{answer, connect::Connect, objects::is_sent, reviews, status};
-use crate::registry::kind;
+use crate::registry::{kind, own::Own};
 
 /// The rows that are served, each with what of it is.
 static SERVED: LazyLock<Vec<Kind>> = LazyLock::new(|| {
@@ -39,13 +39,18 @@ static SERVED: LazyLock<Vec<Kind>> = LazyLock::new(|| {
     rows.collect()
 });
 
-/// The rows that are served.
-pub(super) fn served() -> impl Iterator<Item = &'static Kind> {
-    SERVED.iter()
+/// The rows that are served to a project with these kinds of its own.
+pub(super) fn served(own: Option<&Own>) -> impl Iterator<Item = &Kind> + Clone {
+    SERVED.iter().chain(own.into_iter().flat_map(Own::rows))
 }
 
 /// `/api` or `/apis`: the document that the caller accepts.
-pub(super) fn root(headers: &HeaderMap, root: Root, server: &str) -> Response<Body> {
+pub(super) fn root(
+    own: Option<&Own>,
+    headers: &HeaderMap,
+    root: Root,
+    server: &str,
+) -> Response<Body> {
     let asked = answer::ranges(headers).find_map(|range| {
         let range = range.replace(' ', "");
         let aggregated = range.contains("g=apidiscovery.k8s.io")
@@ -61,11 +66,11 @@ pub(super) fn root(headers: &HeaderMap, root: Root, server: &str) -> Response<Bo
     let Some(version) = asked.flatten() else {
         let document = match root {
             Root::Core => discovery::api_versions(server),
-            Root::Groups => discovery::api_group_list(&*SERVED),
+            Root::Groups => discovery::api_group_list(served(own)),
         };
         return document_of(&document);
     };
-    let mut response = document_of(&discovery::aggregated(&*SERVED, root, version));
+    let mut response = document_of(&discovery::aggregated(served(own), root, version));
     let content_type = match version {
         Version::V2 => "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
         Version::V2Beta1 => {
@@ -82,24 +87,29 @@ pub(super) fn root(headers: &HeaderMap, root: Root, server: &str) -> Response<Bo
 ///
 /// # Errors
 /// NotFound.
-pub(super) fn unknown(group: &str) -> Result<Response<Body>, Error> {
-    if SERVED.iter().any(|row| row.group == group) {
+pub(super) fn unknown(own: Option<&Own>, group: &str) -> Result<Response<Body>, Error> {
+    if served(own).any(|row| row.group == group) {
         return Err(status::no_such_resource());
     }
     Ok(answer::no_such_page())
 }
 
 /// `/apis/<group>`
-pub(super) fn group(name: &str) -> Response<Body> {
-    discovery::api_group(&*SERVED, name).map_or_else(answer::no_such_page, |it| document_of(&it))
+pub(super) fn group(own: Option<&Own>, name: &str) -> Response<Body> {
+    let group = discovery::api_group(served(own), name);
+    group.map_or_else(answer::no_such_page, |it| document_of(&it))
 }
 
 /// `/api/v1`, `/apis/<group>/<version>`
-pub(super) fn resources(group: &str, version: &str) -> Result<Response<Body>, Error> {
-    let list = discovery::api_resource_list(&*SERVED, group, version);
+pub(super) fn resources(
+    own: Option<&Own>,
+    group: &str,
+    version: &str,
+) -> Result<Response<Body>, Error> {
+    let list = discovery::api_resource_list(served(own), group, version);
     match list {
         Some(list) => Ok(document_of(&list)),
-        None => unknown(group),
+        None => unknown(own, group),
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) fn answer(
     metadata: &Value,
     items: Vec<Arc<Object>>,
 ) -> Response<Body> {
-    let (kind, version) = (rules.kind, rules.api_version);
+    let (kind, version) = (&rules.kind, &rules.api_version);
     let mut chunk = Vec::with_capacity(1024);
     chunk.extend_from_slice(
         format!(

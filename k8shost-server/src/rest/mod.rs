@@ -18,6 +18,9 @@ mod token;
 mod watch;
 mod writes;
 
+#[cfg(test)]
+mod tests;
+
 use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
@@ -36,7 +39,7 @@ use crate::{
     http::AUDIT_ID,
     metrics::{Held, Metrics},
     refusal,
-    registry::Tenant,
+    registry::{Tenant, own::Own},
     shutdown::Shutdown,
     tenancy::Tenancy,
 };
@@ -141,7 +144,7 @@ impl Face {
             Place::Other(words) if words.is_empty() => Ok(answer::no_such_page()),
             place if is_read => {
                 // What there is, is told of a tenant that there is.
-                self.tenant(route.tenant.as_ref()).await?;
+                let own = self.tenant(route.tenant.as_ref()).await?.own();
                 if let Place::Other(words) = &place
                     && let Some((first, words)) = words.split_first()
                     && first == "openapi"
@@ -151,16 +154,17 @@ impl Face {
                     });
                     let headers = request.headers();
                     return match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-                        ["v2"] => openapi::everything(headers).await,
-                        ["v3"] => openapi::index(&root, headers).await,
+                        ["v2"] => openapi::everything(own, headers).await,
+                        ["v3"] => openapi::index(own, &root, headers).await,
                         ["v3", ref name @ ..] => {
                             let hash = query.text("hash");
-                            openapi::document(&root, &name.join("/"), hash, headers).await
+                            openapi::document(own, &root, &name.join("/"), hash, headers).await
                         }
                         _ => Ok(answer::no_such_page()),
                     };
                 }
-                self.page(&place, request.headers(), request.uri().query())
+                let query = request.uri().query();
+                self.page(own.as_deref(), &place, request.headers(), query)
             }
             Place::Other(_) => Ok(answer::no_such_page()),
             _ => Err(status::not_allowed()),
@@ -170,6 +174,7 @@ impl Face {
     /// What is there to be read that is no object.
     fn page(
         &self,
+        own: Option<&Own>,
         place: &Place,
         headers: &HeaderMap,
         query: Option<&str>,
@@ -177,10 +182,10 @@ impl Face {
         let host = headers.get(header::HOST);
         let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
         Ok(match place {
-            Place::CoreVersions => discovery::root(headers, Root::Core, host),
-            Place::Groups => discovery::root(headers, Root::Groups, host),
-            Place::Group(group) => discovery::group(group),
-            Place::Resources { group, version } => discovery::resources(group, version)?,
+            Place::CoreVersions => discovery::root(own, headers, Root::Core, host),
+            Place::Groups => discovery::root(own, headers, Root::Groups, host),
+            Place::Group(group) => discovery::group(own, group),
+            Place::Resources { group, version } => discovery::resources(own, group, version)?,
             // A project's server is this one.
             Place::Other(words) => match self.0.health.page(&words.join("/"), query) {
                 Some((status, text)) => answer::text(status, text),

@@ -4,10 +4,9 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use k8shost_types::{
     Error, FieldError, Reason, Strategy,
-    decode::{self, Format, Unreadable},
+    decode::{self, Expected, Format, Unreadable},
     field::Path,
-    protobuf,
-    schema::{self, Type},
+    protobuf, schema,
     table::Include,
 };
 use serde_json::Value;
@@ -66,12 +65,12 @@ impl Face {
         }
         let is_binding = target.group.is_empty() && target.resource == "bindings";
         let served = if is_binding && !target.namespace.is_empty() {
-            Kind::served("", &target.version, PODS.resource())
+            tenant.served("", &target.version, PODS.resource())
         } else {
-            Kind::served(&target.group, &target.version, &target.resource)
+            tenant.served(&target.group, &target.version, &target.resource)
         };
         let Some((kind, mut view)) = served else {
-            return discovery::unknown(&target.group);
+            return discovery::unknown(tenant.own().as_deref(), &target.group);
         };
         if target.subresource == "scale" {
             view = Some(&SCALE);
@@ -81,9 +80,9 @@ impl Face {
         }
         let is_list = head.method == Method::GET && target.name.is_empty();
         let rules = kind.rules_in(view);
-        let messages = protobuf::serves(rules.group(), rules.version(), rules.kind);
+        let messages = protobuf::serves(rules.group(), rules.version(), &rules.kind);
         // Before anything is written: what cannot be answered is not carried out.
-        let connect = Connect::of(kind, &target.subresource);
+        let connect = Connect::of(&kind, &target.subresource);
         let (form, encoding) = match connect {
             // What comes is not ours to form.
             Some(_) => (Form::Object, Encoding::Json),
@@ -106,6 +105,7 @@ impl Face {
                 view,
             },
         };
+        let kind = call.kind();
         let one = !call.target.name.is_empty();
         if is_binding {
             return match head.method {
@@ -170,17 +170,17 @@ pub(super) struct Call<'a> {
 
 impl Call<'_> {
     /// The kind that is stored.
-    pub(super) fn kind(&self) -> &'static Kind {
-        self.shown.kind
+    pub(super) fn kind(&self) -> &Kind {
+        &self.shown.kind
     }
 
     /// The rules of the version that is asked for.
-    pub(super) fn rules(&self) -> &'static Strategy {
+    pub(super) fn rules(&self) -> &Strategy {
         self.shown.rules()
     }
 
     pub(super) fn resource(&self) -> Resource<'_> {
-        self.tenant.view(self.shown.kind, self.shown.view)
+        self.tenant.view(self.shown.kind.clone(), self.shown.view)
     }
 
     async fn get(&self) -> Result<Response<Body>, Error> {
@@ -231,7 +231,7 @@ impl Call<'_> {
         }
         let watch = self.resource().watch(&options).await?;
         let inner = self.face.0.clone();
-        Ok(watch::answer(inner, watch, timeout, self.shown))
+        Ok(watch::answer(inner, watch, timeout, self.shown.clone()))
     }
 
     /// What a namespace waits for may have come.
@@ -250,16 +250,16 @@ impl Call<'_> {
         }
     }
 
-    /// The schema of the kind.
-    pub(super) fn schema(&self) -> Result<Type<'static>, Error> {
-        let rules = self.rules();
-        schema_of([rules.group(), rules.version(), rules.kind])
-    }
-
     /// The object in a body, and what to warn of.
     pub(super) fn object(&self, body: &[u8], options: &str) -> Result<(Value, Vec<String>), Error> {
         let rules = self.rules();
-        self.typed(body, [rules.group(), rules.version(), rules.kind], options)
+        let expected = Expected {
+            group: rules.group(),
+            version: rules.version(),
+            kind: &rules.kind,
+            schema: self.shown.schema()?,
+        };
+        read_expected(body, self.headers, self.query, &expected, options)
     }
 
     /// The same of another kind: group, version, kind.
@@ -273,15 +273,7 @@ impl Call<'_> {
     }
 }
 
-/// The schema of a kind.
-fn schema_of([group, version, kind]: [&str; 3]) -> Result<Type<'static>, Error> {
-    schema::builtin().of(group, version, kind).ok_or_else(|| {
-        let message = format!("there is no schema of {kind}");
-        Error::new(Reason::Internal, message)
-    })
-}
-
-/// The object in a body, which is to be of this group, version and kind, and what to warn of.
+/// The object in a body, which is to be of this group, version and built-in kind, and what to warn of.
 pub(super) fn read_typed(
     body: &[u8],
     headers: &HeaderMap,
@@ -289,16 +281,37 @@ pub(super) fn read_typed(
     kind: [&str; 3],
     options: &str,
 ) -> Result<(Value, Vec<String>), Error> {
-    let format = format(headers)?;
-    let expected = decode::Expected {
-        group: kind[0],
-        version: kind[1],
-        kind: kind[2],
-        schema: schema_of(kind)?,
+    let [group, version, kind] = kind;
+    let schema = schema::builtin().of(group, version, kind);
+    let expected = Expected {
+        group,
+        version,
+        kind,
+        schema: schema.ok_or_else(|| no_schema(kind))?,
     };
+    read_expected(body, headers, query, &expected, options)
+}
+
+fn read_expected(
+    body: &[u8],
+    headers: &HeaderMap,
+    query: &Query,
+    expected: &Expected<'_>,
+    options: &str,
+) -> Result<(Value, Vec<String>), Error> {
+    let format = format(headers)?;
+    if format == Format::Protobuf && expected.schema.is_custom() {
+        return Err(answer::unsupported(false));
+    }
     let validation = query.validation(options)?;
-    let read = decode::object(body, format, &expected, validation)?;
+    let read = decode::object(body, format, expected, validation)?;
     Ok((read.object, read.warnings))
+}
+
+/// A kind that has none is the server's own, and not served.
+pub(super) fn no_schema(kind: &str) -> Error {
+    let message = format!("there is no schema of {kind}");
+    Error::new(Reason::Internal, message)
 }
 
 /// How a body is written.
@@ -307,6 +320,6 @@ fn format(headers: &HeaderMap) -> Result<Format, Error> {
         "application/json" => Ok(Format::Json),
         "application/yaml" => Ok(Format::Yaml),
         protobuf::CONTENT_TYPE => Ok(Format::Protobuf),
-        _ => Err(answer::unsupported()),
+        _ => Err(answer::unsupported(true)),
     }
 }

@@ -1,6 +1,9 @@
 //! The OpenAPI documents, made anew for each request: clients keep what they have by its hash.
 
-use std::{collections::BTreeMap, sync::OnceLock};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
@@ -11,34 +14,49 @@ use k8shost_types::{
 use tonic::body::Body;
 
 use super::{KUBERNETES, answer, discovery};
+use crate::registry::own::Own;
 
 /// How long a document may be kept that is asked for by its hash, in seconds: a year.
 const FOR_EVER: &str = "public, immutable, max-age=31536000";
 
-/// What of the documents is kept: their hashes, by name.
+/// What of the documents is kept: their hashes, by name. A project with kinds of its own keeps those of its own.
 static HASHES: OnceLock<BTreeMap<String, String>> = OnceLock::new();
 static HASH_V2: OnceLock<String> = OnceLock::new();
 
-fn documents() -> Documents<'static> {
-    Documents::new(discovery::served(), [], KUBERNETES.2)
+fn documents(own: Option<&Own>) -> Documents<'_> {
+    let schemas = own.into_iter().flat_map(Own::schemas);
+    Documents::new(discovery::served(own), schemas, KUBERNETES.2)
 }
 
-fn hashes() -> &'static BTreeMap<String, String> {
-    HASHES.get_or_init(|| {
-        let documents = documents();
-        let names = documents.names().into_iter();
-        let hashed = names.filter_map(|name| {
-            let hash = openapi::hash(&documents.v3(&name, Format::Json)?);
-            Some((name, hash))
-        });
-        hashed.collect()
+fn hashes_of(own: Option<&Own>) -> &BTreeMap<String, String> {
+    let Some(own) = own else {
+        return HASHES.get_or_init(|| hash_all(&documents(None)));
+    };
+    own.hashes.get_or_init(|| {
+        let mut hashes = hash_all(&Documents::new(own.rows(), own.schemas(), KUBERNETES.2));
+        // Documents of built-in kinds are the same for all.
+        hashes.extend(hashes_of(None).clone());
+        hashes
     })
 }
 
+fn hash_all(documents: &Documents<'_>) -> BTreeMap<String, String> {
+    let names = documents.names().into_iter();
+    let hashed = names.filter_map(|name| {
+        let hash = openapi::hash(&documents.v3(&name, Format::Json)?);
+        Some((name, hash))
+    });
+    hashed.collect()
+}
+
 /// `/openapi/v3`: where the documents are. `root` is the path of the API that is asked.
-pub(super) async fn index(root: &str, headers: &HeaderMap) -> Result<Response<Body>, Error> {
-    let hashes = off_the_runtime(hashes).await?;
-    let pairs = hashes
+pub(super) async fn index(
+    own: Option<Arc<Own>>,
+    root: &str,
+    headers: &HeaderMap,
+) -> Result<Response<Body>, Error> {
+    let own = hashed(own).await?;
+    let pairs = hashes_of(own.as_deref())
         .iter()
         .map(|(name, hash)| (name.as_str(), hash.as_str()));
     let mut index = openapi::index(pairs);
@@ -64,12 +82,14 @@ pub(super) async fn index(root: &str, headers: &HeaderMap) -> Result<Response<Bo
 
 /// `/openapi/v3/<name>`: the document of a group version, `api/v1`. `wanted` is the hash that is asked for.
 pub(super) async fn document(
+    own: Option<Arc<Own>>,
     root: &str,
     name: &str,
     wanted: &str,
     headers: &HeaderMap,
 ) -> Result<Response<Body>, Error> {
-    let Some(hash) = off_the_runtime(hashes).await?.get(name) else {
+    let own = hashed(own).await?;
+    let Some(hash) = hashes_of(own.as_deref()).get(name) else {
         return Ok(answer::no_such_page());
     };
     if !wanted.is_empty() && wanted != hash {
@@ -81,8 +101,8 @@ pub(super) async fn document(
         return Ok(response);
     }
     let (format, media) = format(headers, "v3");
-    let name = name.to_owned();
-    let body = off_the_runtime(move || documents().v3(&name, format)).await?;
+    let (of, name) = (own.clone(), name.to_owned());
+    let body = off_the_runtime(move || documents(of.as_deref()).v3(&name, format)).await?;
     let mut response = respond(headers, hash, media, body.unwrap_or_default().into());
     if !wanted.is_empty() {
         let kept = HeaderValue::from_static(FOR_EVER);
@@ -92,17 +112,32 @@ pub(super) async fn document(
 }
 
 /// `/openapi/v2`: one document of everything.
-pub(super) async fn everything(headers: &HeaderMap) -> Result<Response<Body>, Error> {
+pub(super) async fn everything(
+    own: Option<Arc<Own>>,
+    headers: &HeaderMap,
+) -> Result<Response<Body>, Error> {
     let (format, media) = format(headers, "v2");
-    let body = off_the_runtime(move || documents().v2(format)).await?;
-    let hash = match format {
-        Format::Json => HASH_V2.get_or_init(|| openapi::hash(&body)),
-        Format::Protobuf => {
-            off_the_runtime(|| HASH_V2.get_or_init(|| openapi::hash(&documents().v2(Format::Json))))
-                .await?
-        }
-    };
-    Ok(respond(headers, hash, media, body.into()))
+    let made = off_the_runtime(move || {
+        let documents = documents(own.as_deref());
+        let body = documents.v2(format);
+        let hash = own.as_deref().map_or(&HASH_V2, |own| &own.hash_v2);
+        let hash = hash.get_or_init(|| match format {
+            Format::Json => openapi::hash(&body),
+            Format::Protobuf => openapi::hash(&documents.v2(Format::Json)),
+        });
+        (body, hash.clone())
+    });
+    let (body, hash) = made.await?;
+    Ok(respond(headers, &hash, media, body.into()))
+}
+
+/// The same project, of which the hashes are known now.
+async fn hashed(own: Option<Arc<Own>>) -> Result<Option<Arc<Own>>, Error> {
+    off_the_runtime(move || {
+        hashes_of(own.as_deref());
+        own
+    })
+    .await
 }
 
 /// Some milliseconds of work.

@@ -7,7 +7,8 @@ use http::{Response, StatusCode};
 use k8shost_store::log::Object;
 use k8shost_types::{
     Error, Reason, Strategy, apply, meta, protobuf,
-    table::{self, Include, Printer, Version},
+    schema::Type,
+    table::{self, Include, Version},
 };
 use serde_json::{Value, json};
 use tonic::body::Body;
@@ -15,30 +16,37 @@ use tonic::body::Body;
 use super::{
     answer::{self, Encoding, Form},
     list,
+    objects::no_schema,
 };
 use crate::registry::{
     json::{self as stored, parse},
-    kind::{Kind, View},
+    kind::{KindRef, View},
     list::Page,
 };
 
 /// In which form objects are shown.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Shown {
     pub(super) form: Form,
     pub(super) encoding: Encoding,
     /// Of a table's rows.
     pub(super) include: Include,
     /// What is stored.
-    pub(super) kind: &'static Kind,
+    pub(super) kind: KindRef,
     /// In which version, if that is not the stored one.
     pub(super) view: Option<&'static View>,
 }
 
 impl Shown {
     /// The rules of the version that is shown.
-    pub(super) fn rules(&self) -> &'static Strategy {
+    pub(super) fn rules(&self) -> &Strategy {
         self.kind.rules_in(self.view)
+    }
+
+    /// What objects of that version look like.
+    pub(super) fn schema(&self) -> Result<Type<'_>, Error> {
+        let rules = self.rules();
+        rules.schema().ok_or_else(|| no_schema(&rules.kind))
     }
 
     /// Whether objects are shown in JSON, whole and in the version in which they are stored.
@@ -84,7 +92,7 @@ impl Shown {
             (Form::Metadata(version), _) => {
                 protobuf::encode(&table::partial_metadata(&self.tree(object)?, version))
             }
-            (_, None) => protobuf::Kind::of(rules.api_version, rules.kind)
+            (_, None) => protobuf::Kind::of(&rules.api_version, &rules.kind)
                 .and_then(|kind| kind.encode_json(&stored::shown(object))),
             (_, Some(_)) => protobuf::encode(&self.tree(object)?),
         };
@@ -99,7 +107,7 @@ impl Shown {
         let kind = format!("{}List", rules.kind);
         let (api_version, kind) = match self.form {
             Form::Metadata(_) => ("meta.k8s.io/v1", "PartialObjectMetadataList"),
-            Form::Object | Form::Table(_) => (rules.api_version, kind.as_str()),
+            Form::Object | Form::Table(_) => (&*rules.api_version, kind.as_str()),
         };
         let list = protobuf::List::new(api_version, kind, &metadata, room);
         let mut list = list.map_err(|error| unsayable(&error))?;
@@ -126,14 +134,19 @@ impl Shown {
             include: self.include,
             no_headers,
         };
-        let printer = Printer::of(self.rules().group(), self.rules().resource);
-        table::render(printer, metadata, objects, &options, SystemTime::now())
+        table::render(
+            self.rules().printer(),
+            metadata,
+            objects,
+            &options,
+            SystemTime::now(),
+        )
     }
 
     /// A list.
     pub(super) fn list(&self, page: Page) -> Result<Response<Body>, Error> {
         if self.is_plain() {
-            return Ok(list::answer(self.kind.rules, &metadata(&page), page.items));
+            return Ok(list::answer(&self.kind.rules, &metadata(&page), page.items));
         }
         let body = match self.encoding {
             Encoding::Protobuf => self.messages(&page)?,

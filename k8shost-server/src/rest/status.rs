@@ -50,6 +50,14 @@ pub(crate) fn not_acceptable(is_list: bool) -> Error {
     of_the_router(Reason::NotAcceptable, words)
 }
 
+/// UnsupportedMediaType of a patch that is none of those that custom kinds have.
+pub(crate) fn no_such_custom_patch() -> Error {
+    Error::new(
+        Reason::UnsupportedMediaType,
+        "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
+    )
+}
+
 /// UnsupportedMediaType of a patch that is none of the kinds that there are.
 pub(crate) fn no_such_patch() -> Error {
     let words = "415: Unsupported Media Type";

@@ -17,13 +17,13 @@ impl Call<'_> {
     pub(super) async fn token(&self, body: Bytes) -> Result<Response<Body>, Error> {
         let options = self.options("CreateOptions")?;
         let rules = &TOKEN_REQUEST;
-        let kind = [rules.group(), rules.version(), rules.kind];
+        let kind = [rules.group(), rules.version(), &*rules.kind];
         let (mut request, warnings) = self.typed(&body, kind, "CreateOptions")?;
         self.is_here(&request)?;
         let Target {
             namespace, name, ..
         } = &self.target;
-        meta::set_kind(&mut request, rules.api_version, rules.kind);
+        meta::set_kind(&mut request, &rules.api_version, &rules.kind);
         let mut answer = self
             .tenant
             .token(namespace, name, request, &options)

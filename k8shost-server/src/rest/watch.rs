@@ -47,6 +47,10 @@ pub(super) fn answer(
     timeout: Option<Duration>,
     shown: Shown,
 ) -> Response<Body> {
+    let media = match shown.encoding {
+        Encoding::Protobuf => HeaderValue::from_static(protobuf::WATCH_CONTENT_TYPE),
+        Encoding::Json | Encoding::Yaml => Encoding::Json.media(),
+    };
     let stream = Stream {
         shown,
         headed: false,
@@ -56,10 +60,6 @@ pub(super) fn answer(
         watch,
     };
     let body = StreamBody::new(stream::unfold(Some(stream), Stream::step));
-    let media = match shown.encoding {
-        Encoding::Protobuf => HeaderValue::from_static(protobuf::WATCH_CONTENT_TYPE),
-        Encoding::Json | Encoding::Yaml => Encoding::Json.media(),
-    };
     answer::stream(StatusCode::OK, media, body)
 }
 
@@ -97,7 +97,7 @@ impl Stream {
                 initial_end,
             } => {
                 let mut object = self.watch.bookmark(*revision, *initial_end);
-                object["apiVersion"] = self.shown.rules().api_version.into();
+                object["apiVersion"] = (*self.shown.rules().api_version).into();
                 if let Form::Metadata(version) = self.shown.form {
                     object = table::partial_metadata(&object, version);
                 }

@@ -113,8 +113,9 @@ impl Call<'_> {
         let kind = match answer::content_type(self.headers) {
             JSON_PATCH => PatchKind::Json,
             MERGE_PATCH => PatchKind::Merge,
-            STRATEGIC_PATCH => PatchKind::Strategic,
             APPLY_PATCH => return self.apply(part, body).await,
+            _ if self.rules().custom.is_some() => return Err(status::no_such_custom_patch()),
+            STRATEGIC_PATCH => PatchKind::Strategic,
             _ => return Err(status::no_such_patch()),
         };
         let options = self.options("PatchOptions")?;
@@ -127,13 +128,14 @@ impl Call<'_> {
         let Target {
             namespace, name, ..
         } = &self.target;
-        let (expected, schema) = (name.clone(), self.schema()?);
+        let (expected, shown) = (name.clone(), self.shown.clone());
         let validation = self.query.validation("PatchOptions")?;
         let warnings: Arc<Mutex<Vec<String>>> = Arc::default();
         let warned = warnings.clone();
         // Who speaks of managedFields speaks of them as they are shown. Who does not, sends none.
         let in_full = memchr::memmem::find(&body, b"managedFields").is_some();
         let update = Update::Patch(Box::new(move |old| {
+            let schema = shown.schema()?;
             let patched = if in_full {
                 let mut full = old.clone();
                 apply::expand_fields(&mut full);
@@ -220,7 +222,7 @@ impl Call<'_> {
         let tree = parse(&last.value)?;
         let gone = meta::deletion_timestamp(&tree).is_empty();
         let rules = self.rules();
-        if !gone || kinds::answers_with_deleted(rules.group(), rules.resource) {
+        if !gone || kinds::answers_with_deleted(rules.group(), &rules.resource) {
             return self.answer(StatusCode::OK, &last.value);
         }
         let mut details = json!({

@@ -15,7 +15,7 @@ use crate::{
     json::{get, list, list_mut, text},
     names,
     rules::{Errors, Seen, choice, faults, fill_absent, is_set, part, strings},
-    strategy::Strategy,
+    strategy::{Strategy, Text},
 };
 
 /// The rows of these kinds.
@@ -27,7 +27,7 @@ pub static ALL: &[&Strategy] = &[
 ];
 
 const CLUSTER: Strategy = Strategy {
-    api_version: "admissionregistration.k8s.io/v1",
+    api_version: Text::Borrowed("admissionregistration.k8s.io/v1"),
     namespaced: false,
     selectable: &["metadata.name"],
     unconditional_update: false,

@@ -12,13 +12,13 @@ use crate::{
         self, Errors, Seen, choice, faults, fill_absent, is_set, part, require, spec, strings,
         validate_label_selector,
     },
-    strategy::Strategy,
+    strategy::{Strategy, Text},
 };
 
 /// The row of ValidatingAdmissionPolicy in the table of kinds.
 pub static VALIDATING_ADMISSION_POLICY: Strategy = Strategy {
-    kind: "ValidatingAdmissionPolicy",
-    resource: "validatingadmissionpolicies",
+    kind: Text::Borrowed("ValidatingAdmissionPolicy"),
+    resource: Text::Borrowed("validatingadmissionpolicies"),
     default: |policy| {
         if let Some(spec) = tree::ensure_object(policy, "spec") {
             fill_absent(spec, "failurePolicy", "Fail");
@@ -37,8 +37,8 @@ pub static VALIDATING_ADMISSION_POLICY: Strategy = Strategy {
 
 /// The row of ValidatingAdmissionPolicyBinding in the table of kinds.
 pub static VALIDATING_ADMISSION_POLICY_BINDING: Strategy = Strategy {
-    kind: "ValidatingAdmissionPolicyBinding",
-    resource: "validatingadmissionpolicybindings",
+    kind: Text::Borrowed("ValidatingAdmissionPolicyBinding"),
+    resource: Text::Borrowed("validatingadmissionpolicybindings"),
     default: |binding| {
         if let Some(spec) = tree::ensure_object(binding, "spec") {
             default_constraints(spec, "matchResources");

@@ -10,21 +10,21 @@ use crate::{
     meta, names,
     pod::validate_port_number,
     rules::{self, Errors, Seen, choice, faults, fill_absent, is_set, part, require, strings},
-    strategy::Strategy,
+    strategy::{Strategy, Text},
 };
 
 /// The row of ValidatingWebhookConfiguration in the table of kinds.
 pub static VALIDATING_WEBHOOK_CONFIGURATION: Strategy = Strategy {
-    kind: "ValidatingWebhookConfiguration",
-    resource: "validatingwebhookconfigurations",
+    kind: Text::Borrowed("ValidatingWebhookConfiguration"),
+    resource: Text::Borrowed("validatingwebhookconfigurations"),
     default: |configuration| default(configuration, false),
     ..WEBHOOKS
 };
 
 /// The row of MutatingWebhookConfiguration in the table of kinds.
 pub static MUTATING_WEBHOOK_CONFIGURATION: Strategy = Strategy {
-    kind: "MutatingWebhookConfiguration",
-    resource: "mutatingwebhookconfigurations",
+    kind: Text::Borrowed("MutatingWebhookConfiguration"),
+    resource: Text::Borrowed("mutatingwebhookconfigurations"),
     default: |configuration| default(configuration, true),
     ..WEBHOOKS
 };

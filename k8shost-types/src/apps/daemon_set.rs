@@ -13,14 +13,14 @@ use crate::{
     rules::{
         self, Errors, at_most_all, fill, fill_absent, int_or_percent, non_negative, part, spec,
     },
-    strategy::Strategy,
+    strategy::{Strategy, Text},
 };
 
 /// The row of DaemonSet in the table of kinds.
 pub static DAEMON_SET: Strategy = Strategy {
-    kind: "DaemonSet",
-    api_version: "apps/v1",
-    resource: "daemonsets",
+    kind: Text::Borrowed("DaemonSet"),
+    api_version: Text::Borrowed("apps/v1"),
+    resource: Text::Borrowed("daemonsets"),
     default,
     prepare_create: |object| {
         rules::begin(object, json!({}));

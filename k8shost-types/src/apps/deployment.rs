@@ -11,14 +11,14 @@ use crate::{
     rules::{
         self, Errors, at_most_all, fill, fill_absent, int_or_percent, non_negative, part, spec,
     },
-    strategy::Strategy,
+    strategy::{Strategy, Text},
 };
 
 /// The row of Deployment in the table of kinds.
 pub static DEPLOYMENT: Strategy = Strategy {
-    kind: "Deployment",
-    api_version: "apps/v1",
-    resource: "deployments",
+    kind: Text::Borrowed("Deployment"),
+    api_version: Text::Borrowed("apps/v1"),
+    resource: Text::Borrowed("deployments"),
     default,
     prepare_create: |object| {
         rules::begin(object, json!({}));

@@ -8,14 +8,14 @@ use crate::{
     field::Path,
     json as tree, names, pod,
     rules::{self, Errors, fill_absent, non_negative, part, spec},
-    strategy::Strategy,
+    strategy::{Strategy, Text},
 };
 
 /// The row of ReplicaSet in the table of kinds.
 pub static REPLICA_SET: Strategy = Strategy {
-    kind: "ReplicaSet",
-    api_version: "apps/v1",
-    resource: "replicasets",
+    kind: Text::Borrowed("ReplicaSet"),
+    api_version: Text::Borrowed("apps/v1"),
+    resource: Text::Borrowed("replicasets"),
     default,
     prepare_create: |object| {
         rules::begin(object, json!({"replicas": 0}));

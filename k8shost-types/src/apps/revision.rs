@@ -8,14 +8,14 @@ use crate::{
     json::{get, int},
     names,
     rules::{self, Errors, check_non_negative},
-    strategy::Strategy,
+    strategy::{Strategy, Text},
 };
 
 /// The row of ControllerRevision in the table of kinds.
 pub static CONTROLLER_REVISION: Strategy = Strategy {
-    kind: "ControllerRevision",
-    api_version: "apps/v1",
-    resource: "controllerrevisions",
+    kind: Text::Borrowed("ControllerRevision"),
+    api_version: Text::Borrowed("apps/v1"),
+    resource: Text::Borrowed("controllerrevisions"),
     default: |object| rules::fill_absent(object, "revision", 0),
     validate_create,
     validate_update: |new, old| {

@@ -10,14 +10,14 @@ use crate::{
     json::{self as tree, get, list_mut, text},
     meta, names, pod,
     rules::{self, Errors, fill, fill_absent, non_negative, part, same_or_empty, spec},
-    strategy::Strategy,
+    strategy::{Strategy, Text},
 };
 
 /// The row of StatefulSet in the table of kinds.
 pub static STATEFUL_SET: Strategy = Strategy {
-    kind: "StatefulSet",
-    api_version: "apps/v1",
-    resource: "statefulsets",
+    kind: Text::Borrowed("StatefulSet"),
+    api_version: Text::Borrowed("apps/v1"),
+    resource: Text::Borrowed("statefulsets"),
     name_rule: names::label_rule,
     default,
     prepare_create: |object| {

@@ -16,14 +16,14 @@ use crate::{
     json::{self as tree, get, int, text},
     names,
     rules::{self, Errors, faults, fill_absent, is_set, part, spec},
-    strategy::Strategy,
+    strategy::{Strategy, Text},
 };
 
 /// The row of autoscaling/v2.
 pub static HORIZONTAL_POD_AUTOSCALER: Strategy = Strategy {
-    kind: "HorizontalPodAutoscaler",
-    api_version: "autoscaling/v2",
-    resource: "horizontalpodautoscalers",
+    kind: Text::Borrowed("HorizontalPodAutoscaler"),
+    api_version: Text::Borrowed("autoscaling/v2"),
+    resource: Text::Borrowed("horizontalpodautoscalers"),
     default,
     prepare_create: |scaler| {
         tree::set(
@@ -43,9 +43,9 @@ pub static HORIZONTAL_POD_AUTOSCALER: Strategy = Strategy {
 
 /// The row of autoscaling/v1. Its functions take objects in that version's form.
 pub static HORIZONTAL_POD_AUTOSCALER_V1: Strategy = Strategy {
-    kind: "HorizontalPodAutoscaler",
-    api_version: "autoscaling/v1",
-    resource: "horizontalpodautoscalers",
+    kind: Text::Borrowed("HorizontalPodAutoscaler"),
+    api_version: Text::Borrowed("autoscaling/v1"),
+    resource: Text::Borrowed("horizontalpodautoscalers"),
     default: |scaler| {
         v1_to_v2(scaler);
         default(scaler);

@@ -10,14 +10,14 @@ use crate::{
     json::{self as tree, get, int, text},
     meta, names,
     rules::{self, part, selector_of, spec, status},
-    strategy::Strategy,
+    strategy::{Strategy, Text},
 };
 
 /// The row of Scale. There are no such objects by themselves: each is made of another one.
 pub static SCALE: Strategy = Strategy {
-    kind: "Scale",
-    api_version: "autoscaling/v1",
-    resource: "scales",
+    kind: Text::Borrowed("Scale"),
+    api_version: Text::Borrowed("autoscaling/v1"),
+    resource: Text::Borrowed("scales"),
     ..Strategy::BASE
 };
 
@@ -82,7 +82,7 @@ pub fn store(scale: &mut Value, old: &Value) -> Result<(), Error> {
     rules::non_negative(spec(scale), "replicas", &path, &mut errors);
     if !errors.is_empty() {
         let name = meta::name(scale);
-        return Err(Error::invalid_in(SCALE.group(), SCALE.kind, name, errors));
+        return Err(Error::invalid_in(SCALE.group(), &SCALE.kind, name, errors));
     }
     let mut new = old.clone();
     for field in ["resourceVersion", "uid"] {

@@ -9,14 +9,14 @@ use crate::{
     json::{self as tree, flag, get, text},
     meta, names, pod,
     rules::{self, Errors, fill, fill_absent, non_negative, part, required_choice, spec},
-    strategy::Strategy,
+    strategy::{Strategy, Text},
 };
 
 /// The row of CronJob in the table of kinds.
 pub static CRON_JOB: Strategy = Strategy {
-    kind: "CronJob",
-    api_version: "batch/v1",
-    resource: "cronjobs",
+    kind: Text::Borrowed("CronJob"),
+    api_version: Text::Borrowed("batch/v1"),
+    resource: Text::Borrowed("cronjobs"),
     default,
     prepare_create: |object| {
         rules::begin(object, json!({}));

@@ -15,14 +15,14 @@ use crate::{
         self, Errors, fill, fill_absent, immutable, is_set, matches, part, selector_of, spec,
         validate_label_selector,
     },
-    strategy::{Fields, Strategy},
+    strategy::{Fields, Strategy, Text},
 };
 
 /// The row of Job in the table of kinds.
 pub static JOB: Strategy = Strategy {
-    kind: "Job",
-    api_version: "batch/v1",
-    resource: "jobs",
+    kind: Text::Borrowed("Job"),
+    api_version: Text::Borrowed("batch/v1"),
+    resource: Text::Borrowed("jobs"),
     default,
     prepare_create,
     validate_create,

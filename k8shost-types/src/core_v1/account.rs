@@ -5,13 +5,13 @@ use serde_json::{Value, json};
 use crate::{
     json::{list_mut, text},
     names, rules,
-    strategy::Strategy,
+    strategy::{Strategy, Text},
 };
 
 /// The row of ServiceAccount in the table of kinds.
 pub static SERVICE_ACCOUNT: Strategy = Strategy {
-    kind: "ServiceAccount",
-    resource: "serviceaccounts",
+    kind: Text::Borrowed("ServiceAccount"),
+    resource: Text::Borrowed("serviceaccounts"),
     prepare_create: keep_secret_names,
     prepare_update: |new, _| keep_secret_names(new),
     validate_update: |new, old| {

@@ -10,13 +10,13 @@ use crate::{
     meta, names,
     pod::{quantities, read_quantity, resource_defaults, validate_amount, validate_claim_spec},
     rules::{self, Errors, fill, fill_absent, part, same_or_empty, spec, status},
-    strategy::Strategy,
+    strategy::{Strategy, Text},
 };
 
 /// The row of PersistentVolumeClaim in the table of kinds.
 pub static PERSISTENT_VOLUME_CLAIM: Strategy = Strategy {
-    kind: "PersistentVolumeClaim",
-    resource: "persistentvolumeclaims",
+    kind: Text::Borrowed("PersistentVolumeClaim"),
+    resource: Text::Borrowed("persistentvolumeclaims"),
     default,
     admit_create: |claim| {
         protect(claim, "kubernetes.io/pvc-protection");

@@ -9,13 +9,13 @@ use crate::{
     json::{self as tree, flag, get, object, pairs},
     names,
     rules::{self, Errors, faults, keys, same_or_empty},
-    strategy::Strategy,
+    strategy::{Strategy, Text},
 };
 
 /// The row of ConfigMap in the table of kinds.
 pub static CONFIG_MAP: Strategy = Strategy {
-    kind: "ConfigMap",
-    resource: "configmaps",
+    kind: Text::Borrowed("ConfigMap"),
+    resource: Text::Borrowed("configmaps"),
     default: |object| normalize_bytes(object, "binaryData"),
     validate_create: |map| rules::created(map, true, names::subdomain_rule, validate),
     validate_update,

@@ -11,13 +11,13 @@ use crate::{
     json::{self as tree, get, int},
     meta, names, pod,
     rules::{self, Errors, fill_absent, is_set, non_negative, part, spec},
-    strategy::{Fields, Strategy},
+    strategy::{Fields, Strategy, Text},
 };
 
 /// The row of ReplicationController in the table of kinds.
 pub static REPLICATION_CONTROLLER: Strategy = Strategy {
-    kind: "ReplicationController",
-    resource: "replicationcontrollers",
+    kind: Text::Borrowed("ReplicationController"),
+    resource: Text::Borrowed("replicationcontrollers"),
     default,
     prepare_create: |object| {
         rules::begin(object, json!({"replicas": 0}));

@@ -13,13 +13,13 @@ use crate::{
     pod::{PROTOCOLS, validate_port_number},
     rules::{self, Errors, faults, fill, name_in, required_choice},
     service::validate_external_ip,
-    strategy::Strategy,
+    strategy::{Strategy, Text},
 };
 
 /// The row of Endpoints in the table of kinds.
 pub static ENDPOINTS: Strategy = Strategy {
-    kind: "Endpoints",
-    resource: "endpoints",
+    kind: Text::Borrowed("Endpoints"),
+    resource: Text::Borrowed("endpoints"),
     default,
     validate_create: |endpoints| rules::created(endpoints, true, names::subdomain_rule, validate),
     validate_update,

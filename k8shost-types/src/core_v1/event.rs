@@ -11,13 +11,13 @@ use crate::{
     json::{self as tree, get, int, text},
     meta, names,
     rules::{self, Errors, fill_absent, is_set, part},
-    strategy::{Fields, Strategy},
+    strategy::{Fields, Strategy, Text},
 };
 
 /// The row of the core group's Event in the table of kinds.
 pub static EVENT: Strategy = Strategy {
-    kind: "Event",
-    resource: "events",
+    kind: Text::Borrowed("Event"),
+    resource: Text::Borrowed("events"),
     empty: || json!({"eventTime": null, "firstTimestamp": null, "lastTimestamp": null}),
     default,
     validate_create: |event| {
@@ -39,9 +39,9 @@ pub static EVENT: Strategy = Strategy {
 
 /// The row of Event in events.k8s.io. Its functions take objects in that group's form.
 pub static EVENTS_EVENT: Strategy = Strategy {
-    kind: "Event",
-    api_version: "events.k8s.io/v1",
-    resource: "events",
+    kind: Text::Borrowed("Event"),
+    api_version: Text::Borrowed("events.k8s.io/v1"),
+    resource: Text::Borrowed("events"),
     empty: || json!({"eventTime": null, "deprecatedFirstTimestamp": null, "deprecatedLastTimestamp": null}),
     default: |event| {
         to_core(event);

@@ -13,13 +13,13 @@ use crate::{
     },
     quantity::Quantity,
     rules::{self, Errors, Seen, faults, is_set, spec},
-    strategy::Strategy,
+    strategy::{Strategy, Text},
 };
 
 /// The row of LimitRange in the table of kinds.
 pub static LIMIT_RANGE: Strategy = Strategy {
-    kind: "LimitRange",
-    resource: "limitranges",
+    kind: Text::Borrowed("LimitRange"),
+    resource: Text::Borrowed("limitranges"),
     default,
     validate_create: |range| rules::created(range, true, names::subdomain_rule, validate),
     validate_update: |new, old| rules::updated(new, old, validate),

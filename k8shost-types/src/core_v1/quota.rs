@@ -9,13 +9,13 @@ use crate::{
     names,
     pod::{quantities, validate_amount},
     rules::{self, Errors, Seen, is_empty, keys, part, same_or_empty, spec, status, strings},
-    strategy::Strategy,
+    strategy::{Strategy, Text},
 };
 
 /// The row of ResourceQuota in the table of kinds.
 pub static RESOURCE_QUOTA: Strategy = Strategy {
-    kind: "ResourceQuota",
-    resource: "resourcequotas",
+    kind: Text::Borrowed("ResourceQuota"),
+    resource: Text::Borrowed("resourcequotas"),
     default,
     prepare_create: |quota| tree::set(quota, "status", json!({})),
     validate_create: |quota| rules::created(quota, true, names::subdomain_rule, validate),

@@ -12,13 +12,13 @@ use crate::{
     json::{self as tree, object, pairs, text},
     meta, names,
     rules::{self, Errors, fill, part},
-    strategy::{Fields, Strategy},
+    strategy::{Fields, Strategy, Text},
 };
 
 /// The row of Secret in the table of kinds.
 pub static SECRET: Strategy = Strategy {
-    kind: "Secret",
-    resource: "secrets",
+    kind: Text::Borrowed("Secret"),
+    resource: Text::Borrowed("secrets"),
     default,
     validate_create: |secret| rules::created(secret, true, names::subdomain_rule, validate),
     validate_update,

@@ -6,13 +6,13 @@ use crate::{
     field::Path,
     json as tree, meta, names, pod,
     rules::{self, Errors, part},
-    strategy::Strategy,
+    strategy::{Strategy, Text},
 };
 
 /// The row of PodTemplate in the table of kinds.
 pub static POD_TEMPLATE: Strategy = Strategy {
-    kind: "PodTemplate",
-    resource: "podtemplates",
+    kind: Text::Borrowed("PodTemplate"),
+    resource: Text::Borrowed("podtemplates"),
     default: |object| {
         if let Some(template) = tree::ensure_object(object, "template") {
             pod::template_defaults(template);

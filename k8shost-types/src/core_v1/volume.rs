@@ -12,13 +12,13 @@ use crate::{
         ACCESS_MODES, quantities, validate_amount, validate_node_selector, volume_source_defaults,
     },
     rules::{self, Errors, choice, fill, fill_absent, is_set, name_in, part, spec, strings},
-    strategy::Strategy,
+    strategy::{Strategy, Text},
 };
 
 /// The row of PersistentVolume in the table of kinds.
 pub static PERSISTENT_VOLUME: Strategy = Strategy {
-    kind: "PersistentVolume",
-    resource: "persistentvolumes",
+    kind: Text::Borrowed("PersistentVolume"),
+    resource: Text::Borrowed("persistentvolumes"),
     namespaced: false,
     default,
     admit_create: |volume| {

@@ -9,14 +9,14 @@ use crate::{
     names,
     net::{parse_cidr, parse_ip, validate_cidr},
     rules::{self, Errors, faults, immutable, is_set, name_in, part, spec, strings},
-    strategy::Strategy,
+    strategy::{Strategy, Text},
 };
 
 /// The row of IPAddress in the table of kinds.
 pub static IP_ADDRESS: Strategy = Strategy {
-    kind: "IPAddress",
-    api_version: "networking.k8s.io/v1",
-    resource: "ipaddresses",
+    kind: Text::Borrowed("IPAddress"),
+    api_version: Text::Borrowed("networking.k8s.io/v1"),
+    resource: Text::Borrowed("ipaddresses"),
     namespaced: false,
     name_rule: address_rule,
     default: |address| {
@@ -39,9 +39,9 @@ pub static IP_ADDRESS: Strategy = Strategy {
 
 /// The row of ServiceCIDR in the table of kinds.
 pub static SERVICE_CIDR: Strategy = Strategy {
-    kind: "ServiceCIDR",
-    api_version: "networking.k8s.io/v1",
-    resource: "servicecidrs",
+    kind: Text::Borrowed("ServiceCIDR"),
+    api_version: Text::Borrowed("networking.k8s.io/v1"),
+    resource: Text::Borrowed("servicecidrs"),
     namespaced: false,
     default: |range| {
         tree::ensure_object(range, "spec");

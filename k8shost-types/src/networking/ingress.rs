@@ -10,14 +10,14 @@ use crate::{
     net::{parse_ip, validate_ip},
     pod::{PROTOCOLS, validate_port_number},
     rules::{self, Errors, choice, faults, part, spec, strings},
-    strategy::Strategy,
+    strategy::{Strategy, Text},
 };
 
 /// The row of Ingress in the table of kinds.
 pub static INGRESS: Strategy = Strategy {
-    kind: "Ingress",
-    api_version: "networking.k8s.io/v1",
-    resource: "ingresses",
+    kind: Text::Borrowed("Ingress"),
+    api_version: Text::Borrowed("networking.k8s.io/v1"),
+    resource: Text::Borrowed("ingresses"),
     default,
     prepare_create: |ingress| rules::begin(ingress, json!({"loadBalancer": {}})),
     validate_create: |ingress| {

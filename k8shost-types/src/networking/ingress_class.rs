@@ -9,14 +9,14 @@ use crate::{
     json::{self as tree, get, text},
     meta, names,
     rules::{self, Errors, faults, fill_absent, is_set, part, required_choice, spec},
-    strategy::Strategy,
+    strategy::{Strategy, Text},
 };
 
 /// The row of IngressClass in the table of kinds.
 pub static INGRESS_CLASS: Strategy = Strategy {
-    kind: "IngressClass",
-    api_version: "networking.k8s.io/v1",
-    resource: "ingressclasses",
+    kind: Text::Borrowed("IngressClass"),
+    api_version: Text::Borrowed("networking.k8s.io/v1"),
+    resource: Text::Borrowed("ingressclasses"),
     namespaced: false,
     default: |class| {
         if let Some(parameters) =

@@ -10,14 +10,14 @@ use crate::{
     net::{parse_cidr, validate_cidr},
     pod::{PROTOCOLS, validate_port, validate_port_number},
     rules::{self, Errors, choice, fill, is_set, part, spec, strings, validate_label_selector},
-    strategy::Strategy,
+    strategy::{Strategy, Text},
 };
 
 /// The row of NetworkPolicy in the table of kinds.
 pub static NETWORK_POLICY: Strategy = Strategy {
-    kind: "NetworkPolicy",
-    api_version: "networking.k8s.io/v1",
-    resource: "networkpolicies",
+    kind: Text::Borrowed("NetworkPolicy"),
+    api_version: Text::Borrowed("networking.k8s.io/v1"),
+    resource: Text::Borrowed("networkpolicies"),
     default,
     prepare_create: |policy| meta::set(policy, "generation", 1),
     validate_create: |policy| rules::created(policy, true, names::subdomain_rule, validate),

@@ -230,6 +230,9 @@ fn said(of: Type<'_>, dialect: Dialect) -> Object {
     if of.enum_values().len() > 0 {
         say("enum", of.enum_values().collect());
     }
+    for (word, value) in of.limits().into_iter().flatten() {
+        say(word, value.clone());
+    }
     if of.is_custom() && of.preserves_unknown() {
         say("x-kubernetes-preserve-unknown-fields", true.into());
     }

@@ -62,15 +62,15 @@ use crate::{
     field::{Path, quote},
     json::{self as tree, flag, get, int, list, text},
     meta, names,
-    strategy::{Fields, Part, Strategy},
+    strategy::{Fields, Part, Strategy, Text},
     time,
 };
 
 /// The pod's row in the table of kinds.
 pub const STRATEGY: Strategy = Strategy {
-    kind: "Pod",
-    api_version: "v1",
-    resource: "pods",
+    kind: Text::Borrowed("Pod"),
+    api_version: Text::Borrowed("v1"),
+    resource: Text::Borrowed("pods"),
     namespaced: true,
     name_rule: names::subdomain_rule,
     default,

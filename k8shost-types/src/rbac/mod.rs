@@ -10,15 +10,15 @@ use crate::{
     json::{self as tree, get, list, list_mut, text},
     names,
     rules::{self, Errors, Raw, faults, fill, is_set, part, validate_label_selector},
-    strategy::Strategy,
+    strategy::{Strategy, Text},
 };
 
 pub use bootstrap::bootstrap;
 
 /// The row of Role in the table of kinds.
 pub static ROLE: Strategy = Strategy {
-    kind: "Role",
-    resource: "roles",
+    kind: Text::Borrowed("Role"),
+    resource: Text::Borrowed("roles"),
     default: show_rules,
     validate_create: |role| validate_role(role, true),
     validate_update: |new, old| {
@@ -31,8 +31,8 @@ pub static ROLE: Strategy = Strategy {
 
 /// The row of ClusterRole in the table of kinds.
 pub static CLUSTER_ROLE: Strategy = Strategy {
-    kind: "ClusterRole",
-    resource: "clusterroles",
+    kind: Text::Borrowed("ClusterRole"),
+    resource: Text::Borrowed("clusterroles"),
     namespaced: false,
     selectable: &["metadata.name"],
     default: show_rules,
@@ -47,8 +47,8 @@ pub static CLUSTER_ROLE: Strategy = Strategy {
 
 /// The row of RoleBinding in the table of kinds.
 pub static ROLE_BINDING: Strategy = Strategy {
-    kind: "RoleBinding",
-    resource: "rolebindings",
+    kind: Text::Borrowed("RoleBinding"),
+    resource: Text::Borrowed("rolebindings"),
     default: default_binding,
     validate_create: |binding| validate_binding(binding, true),
     validate_update: |new, old| validate_binding_update(new, old, true),
@@ -57,8 +57,8 @@ pub static ROLE_BINDING: Strategy = Strategy {
 
 /// The row of ClusterRoleBinding in the table of kinds.
 pub static CLUSTER_ROLE_BINDING: Strategy = Strategy {
-    kind: "ClusterRoleBinding",
-    resource: "clusterrolebindings",
+    kind: Text::Borrowed("ClusterRoleBinding"),
+    resource: Text::Borrowed("clusterrolebindings"),
     namespaced: false,
     selectable: &["metadata.name"],
     default: default_binding,
@@ -73,7 +73,7 @@ pub static ALL: &[&Strategy] = &[&ROLE, &CLUSTER_ROLE, &ROLE_BINDING, &CLUSTER_R
 const GROUP: &str = "rbac.authorization.k8s.io";
 
 const RBAC: Strategy = Strategy {
-    api_version: "rbac.authorization.k8s.io/v1",
+    api_version: Text::Borrowed("rbac.authorization.k8s.io/v1"),
     name_rule: names::path_segment,
     create_on_update: true,
     ..Strategy::BASE

@@ -2,9 +2,10 @@
 
 use std::{collections::HashMap, ops::Range};
 
+use regex::Regex;
 use serde_json::Value;
 
-use super::{Kind, ListType, MapType, PatchStrategy, Schemas};
+use super::{Kind, ListType, MapType, PatchStrategy, Schemas, pattern};
 
 /// A schema that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -76,6 +77,9 @@ pub(super) struct Node {
     pub(super) merge_key: Text,
     pub(super) default: u32,
     pub(super) unions: u32,
+    /// What values have to be besides of the type, as OpenAPI writes it.
+    pub(super) limits: u32,
+    pub(super) pattern: u32,
 }
 
 impl Node {
@@ -98,6 +102,8 @@ impl Node {
             merge_key: Text::default(),
             default: NONE,
             unions: NONE,
+            limits: NONE,
+            pattern: NONE,
         }
     }
 }
@@ -115,6 +121,8 @@ pub(super) struct Builder {
     lists: HashMap<Vec<Text>, Span>,
     values: Vec<Value>,
     value_of: HashMap<String, u32>,
+    patterns: Vec<Regex>,
+    pattern_of: HashMap<String, u32>,
     named: Vec<(Text, u32)>,
     by_name: HashMap<String, u32>,
     kinds: Vec<([Text; 3], u32)>,
@@ -174,6 +182,19 @@ impl Builder {
             self.values.push(value);
             small(self.values.len() - 1)
         })
+    }
+
+    /// A regular expression.
+    pub(super) fn pattern(&mut self, text: &str, at: &str) -> Result<u32, SchemaError> {
+        if let Some(&known) = self.pattern_of.get(text) {
+            return Ok(known);
+        }
+        let made = pattern::compile(text);
+        let made = made.map_err(|why| error(at, format!("pattern {text}: {why}")))?;
+        let new = small(self.patterns.len());
+        self.patterns.push(made);
+        self.pattern_of.insert(text.to_owned(), new);
+        Ok(new)
     }
 
     /// Makes room for a schema that [`Builder::define`] gives later.
@@ -245,6 +266,7 @@ impl Builder {
             fields: self.fields.into(),
             words: self.words.into(),
             values: self.values.into(),
+            patterns: self.patterns.into(),
             named: self.named.into(),
             kinds: self.kinds.into(),
             custom,

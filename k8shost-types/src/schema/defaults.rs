@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::Type;
 
-/// Puts the schema's defaults where a field is absent, or is null and may not be. Doing it twice changes nothing more.
+/// Puts the schema's defaults where a field is absent, or is null and may not be; where there is no default such a
+/// null goes. Doing it twice changes nothing more.
 ///
 /// Only what is there is gone through: the fields of an absent object get no defaults unless the object itself has
 /// one. Deeper than 128 levels, where a schema that holds itself may lead, nothing is set.
@@ -18,20 +19,19 @@ fn fill(schema: Type<'_>, value: &mut Value, deeper: usize) {
     };
     match value {
         Value::Object(fields) => {
+            fields.retain(|name, value| {
+                !value.is_null() || schema.child(name).is_none_or(Type::nullable)
+            });
             for (name, field) in schema.fields() {
-                let Some(default) = field.default() else {
-                    continue;
-                };
-                match fields.get_mut(name) {
-                    Some(null @ Value::Null) if !field.nullable() => *null = default.clone(),
-                    Some(_) => {}
-                    None => {
-                        fields.insert(name.to_owned(), default.clone());
-                    }
+                if let (Some(default), false) = (field.default(), fields.contains_key(name)) {
+                    fields.insert(name.to_owned(), default.clone());
                 }
             }
             for (name, value) in fields {
-                if let Some(field) = schema.child(name) {
+                // The metadata of a custom kind is of a built-in type, which has no defaults to be set.
+                if let Some(field) = schema.child(name)
+                    && field.is_custom() == schema.is_custom()
+                {
                     fill(field, value, deeper);
                 }
             }

@@ -7,18 +7,24 @@
 mod build;
 mod defaults;
 mod openapi;
+mod pattern;
 mod table;
 #[cfg(test)]
 mod tests;
+mod validate;
 
 use std::sync::OnceLock;
 
+use regex::Regex;
 use serde_json::Value;
 
 pub use build::SchemaError;
 pub use defaults::defaults;
+pub use validate::validate;
 
 use build::{NONE, Node, Shape, Span, Text};
+
+use crate::json::Object;
 
 /// Every schema of Kubernetes 1.35.
 pub fn builtin() -> &'static Schemas {
@@ -40,6 +46,7 @@ pub struct Schemas {
     /// Required fields, map keys and enums.
     words: Box<[Text]>,
     values: Box<[Value]>,
+    patterns: Box<[Regex]>,
     /// Sorted by name.
     named: Box<[(Text, u32)]>,
     /// Group, version, kind and schema, sorted.
@@ -357,6 +364,18 @@ impl<'a> Type<'a> {
     /// `x-kubernetes-unions`: which fields exclude each other, as it stands in OpenAPI documents.
     pub fn unions(self) -> Option<&'a Value> {
         self.said(|schemas, node| schemas.values.get(node.unions as usize))
+    }
+
+    /// What values have to be besides of the type, as it stands in OpenAPI documents: `minimum`, `pattern`, `enum`…
+    /// Of custom kinds only.
+    pub fn limits(self) -> Option<&'a Object> {
+        self.said(|schemas, node| schemas.values.get(node.limits as usize))?
+            .as_object()
+    }
+
+    /// The `pattern` among them.
+    fn pattern(self) -> Option<&'a Regex> {
+        self.said(|schemas, node| schemas.patterns.get(node.pattern as usize))
     }
 
     /// The groups, versions and kinds that have this schema.

@@ -15,6 +15,23 @@ const DEEPEST: usize = 128;
 
 const REFERENCE: &str = "#/components/schemas/";
 
+/// What may be said of values besides their type.
+const LIMITS: [&str; 13] = [
+    "enum",
+    "exclusiveMaximum",
+    "exclusiveMinimum",
+    "maxItems",
+    "maxLength",
+    "maxProperties",
+    "maximum",
+    "minItems",
+    "minLength",
+    "minProperties",
+    "minimum",
+    "multipleOf",
+    "pattern",
+];
+
 pub(super) fn parse(schemas: &Map<String, Value>) -> Result<Schemas, SchemaError> {
     let mut builder = Builder::default();
     for name in schemas.keys() {
@@ -85,6 +102,17 @@ fn read(
     }
     if let Some(default) = said.get("default") {
         node.default = builder.value(default.clone());
+    }
+    let limits = said
+        .iter()
+        .filter(|(word, _)| LIMITS.contains(&word.as_str()));
+    let limits: Map<String, Value> = limits.map(|(w, v)| (w.clone(), v.clone())).collect();
+    if !limits.is_empty() {
+        node.limits = builder.value(limits.into());
+    }
+    match json::text(schema, "pattern") {
+        "" => {}
+        pattern => node.pattern = builder.pattern(pattern, at)?,
     }
     if let Some(unions) = json::get(schema, "x-kubernetes-unions") {
         node.unions = builder.value(unions.clone());

@@ -15,14 +15,14 @@ pub use validate::validate_create;
 use crate::{
     json::{self as tree, ensure_object, flag, get, get_mut, int, list, list_mut, object, text},
     names,
-    strategy::{Fields, Strategy},
+    strategy::{Fields, Strategy, Text},
 };
 
 /// The service's row in the table of kinds.
 pub const STRATEGY: Strategy = Strategy {
-    kind: "Service",
-    api_version: "v1",
-    resource: "services",
+    kind: Text::Borrowed("Service"),
+    api_version: Text::Borrowed("v1"),
+    resource: Text::Borrowed("services"),
     namespaced: true,
     name_rule: names::label1035_rule,
     default,

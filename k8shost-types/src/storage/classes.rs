@@ -9,14 +9,14 @@ use crate::{
     json::{get, list, pairs, text},
     names,
     rules::{self, Errors, Seen, faults, fill_absent, is_set, part, same, same_or_empty, strings},
-    strategy::Strategy,
+    strategy::{Strategy, Text},
 };
 
 /// The row of StorageClass in the table of kinds.
 pub static STORAGE_CLASS: Strategy = Strategy {
-    kind: "StorageClass",
-    api_version: "storage.k8s.io/v1",
-    resource: "storageclasses",
+    kind: Text::Borrowed("StorageClass"),
+    api_version: Text::Borrowed("storage.k8s.io/v1"),
+    resource: Text::Borrowed("storageclasses"),
     namespaced: false,
     default: |class| {
         fill_absent(class, "reclaimPolicy", "Delete");
@@ -30,9 +30,9 @@ pub static STORAGE_CLASS: Strategy = Strategy {
 
 /// The row of VolumeAttributesClass in the table of kinds.
 pub static VOLUME_ATTRIBUTES_CLASS: Strategy = Strategy {
-    kind: "VolumeAttributesClass",
-    api_version: "storage.k8s.io/v1",
-    resource: "volumeattributesclasses",
+    kind: Text::Borrowed("VolumeAttributesClass"),
+    api_version: Text::Borrowed("storage.k8s.io/v1"),
+    resource: Text::Borrowed("volumeattributesclasses"),
     namespaced: false,
     validate_create: |class| {
         let mut errors = rules::metadata(class, false, names::subdomain_rule);

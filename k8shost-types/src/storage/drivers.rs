@@ -14,13 +14,13 @@ use crate::{
         strings, validate_label_selector,
     },
     seen::ByName,
-    strategy::Strategy,
+    strategy::{Strategy, Text},
 };
 
 /// The row of CSIDriver in the table of kinds.
 pub static CSI_DRIVER: Strategy = Strategy {
-    kind: "CSIDriver",
-    resource: "csidrivers",
+    kind: Text::Borrowed("CSIDriver"),
+    resource: Text::Borrowed("csidrivers"),
     default: default_driver,
     validate_create: |driver| {
         let mut errors = rules::metadata(driver, false, names::subdomain_rule);
@@ -65,8 +65,8 @@ pub static CSI_DRIVER: Strategy = Strategy {
 
 /// The row of CSINode in the table of kinds.
 pub static CSI_NODE: Strategy = Strategy {
-    kind: "CSINode",
-    resource: "csinodes",
+    kind: Text::Borrowed("CSINode"),
+    resource: Text::Borrowed("csinodes"),
     empty: || json!({"spec": {"drivers": null}}),
     default: |node| {
         if let Some(spec) = tree::ensure_object(node, "spec") {
@@ -105,8 +105,8 @@ pub static CSI_NODE: Strategy = Strategy {
 
 /// The row of VolumeAttachment in the table of kinds.
 pub static VOLUME_ATTACHMENT: Strategy = Strategy {
-    kind: "VolumeAttachment",
-    resource: "volumeattachments",
+    kind: Text::Borrowed("VolumeAttachment"),
+    resource: Text::Borrowed("volumeattachments"),
     default: |attachment| {
         tree::ensure_object(attachment, "spec");
         if let Some(status) = tree::ensure_object(attachment, "status") {
@@ -136,8 +136,8 @@ pub static VOLUME_ATTACHMENT: Strategy = Strategy {
 
 /// The row of CSIStorageCapacity in the table of kinds.
 pub static CSI_STORAGE_CAPACITY: Strategy = Strategy {
-    kind: "CSIStorageCapacity",
-    resource: "csistoragecapacities",
+    kind: Text::Borrowed("CSIStorageCapacity"),
+    resource: Text::Borrowed("csistoragecapacities"),
     namespaced: true,
     selectable: &["metadata.name", "metadata.namespace"],
     default: |capacity| {
@@ -165,7 +165,7 @@ pub static CSI_STORAGE_CAPACITY: Strategy = Strategy {
 };
 
 const CLUSTER: Strategy = Strategy {
-    api_version: "storage.k8s.io/v1",
+    api_version: Text::Borrowed("storage.k8s.io/v1"),
     namespaced: false,
     selectable: &["metadata.name"],
     unconditional_update: false,

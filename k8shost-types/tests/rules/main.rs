@@ -9,6 +9,7 @@ mod columns;
 mod common;
 mod containers;
 mod core;
+mod custom;
 mod defaults;
 mod fields;
 mod kinds;

@@ -96,9 +96,11 @@ fn valid() -> Vec<(Rules, Value)> {
     let made = STRATEGIES.iter().zip(objects).map(|(rules, object)| {
         let mut object = create(rules, object).expect("a valid object");
         object["metadata"]["resourceVersion"] = json!("3");
-        (*rules, object)
+        (rules.clone(), object)
     });
-    let others = samples().into_iter().map(|(row, object)| (*row, object));
+    let others = samples()
+        .into_iter()
+        .map(|(row, object)| (row.clone(), object));
     made.chain(others).collect()
 }
 

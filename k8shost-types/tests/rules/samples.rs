@@ -23,7 +23,7 @@ pub(crate) fn samples() -> Vec<(&'static Strategy, Value)> {
         let many = ["pods", "services", "nodes", "namespaces"];
         let here = samples.iter().any(|(other, _)| std::ptr::eq(*other, row));
         assert!(
-            here || many.contains(&row.resource),
+            here || many.contains(&&*row.resource),
             "{} has no sample",
             row.kind
         );

@@ -419,7 +419,7 @@ fn what_a_row_says_of_its_kind() {
         (true, false, false)
     );
     for row in k8shost_types::strategies::all() {
-        let found = k8shost_types::strategies::find(row.api_version, row.resource);
+        let found = k8shost_types::strategies::find(&row.api_version, &row.resource);
         assert!(
             found.is_some_and(|found| std::ptr::eq(found, row)),
             "{} is there twice",

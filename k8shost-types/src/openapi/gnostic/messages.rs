@@ -7,6 +7,10 @@ use serde_json::Value;
 pub(super) enum Of {
     Text,
     Flag,
+    /// A whole number that is not negative.
+    Count,
+    /// A number.
+    Number,
     /// A message with the value as YAML.
     Yaml,
     /// A message with the value, if it is a scalar.
@@ -161,6 +165,18 @@ pub(super) mod v2 {
         &[
             ("$ref", 1, &Of::Text),
             ("format", 2, &Of::Text),
+            ("multipleOf", 6, &Of::Number),
+            ("maximum", 7, &Of::Number),
+            ("exclusiveMaximum", 8, &Of::Flag),
+            ("minimum", 9, &Of::Number),
+            ("exclusiveMinimum", 10, &Of::Flag),
+            ("maxLength", 11, &Of::Count),
+            ("minLength", 12, &Of::Count),
+            ("pattern", 13, &Of::Text),
+            ("maxItems", 14, &Of::Count),
+            ("minItems", 15, &Of::Count),
+            ("maxProperties", 17, &Of::Count),
+            ("minProperties", 18, &Of::Count),
             ("required", 19, &TEXTS),
             ("enum", 20, &YAML_LIST),
             ("additionalProperties", 21, &INNER),
@@ -256,7 +272,19 @@ pub(super) mod v3 {
     static SCHEMA: Of = Of::Message(
         &[
             ("nullable", 1, &Of::Flag),
+            ("multipleOf", 10, &Of::Number),
+            ("maximum", 11, &Of::Number),
+            ("exclusiveMaximum", 12, &Of::Flag),
+            ("minimum", 13, &Of::Number),
+            ("exclusiveMinimum", 14, &Of::Flag),
+            ("maxLength", 15, &Of::Count),
+            ("minLength", 16, &Of::Count),
+            ("pattern", 17, &Of::Text),
+            ("maxItems", 18, &Of::Count),
+            ("minItems", 19, &Of::Count),
             ("uniqueItems", 20, &Of::Flag),
+            ("maxProperties", 21, &Of::Count),
+            ("minProperties", 22, &Of::Count),
             ("required", 23, &TEXTS),
             ("enum", 24, &YAML_LIST),
             ("type", 25, &Of::Text),

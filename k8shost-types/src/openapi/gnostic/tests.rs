@@ -72,6 +72,14 @@ fn numbered<'a>(fields: &[(u32, Wire<'a>)], number: u32) -> Vec<Wire<'a>> {
     of.map(|(_, value)| *value).collect()
 }
 
+/// A number, which is whole if it may be.
+fn double(bytes: [u8; 8]) -> Value {
+    let number = f64::from_le_bytes(bytes);
+    let whole = Number::from(number as i64);
+    let whole = (number.fract() == 0.0).then_some(whole);
+    whole.or_else(|| Number::from_f64(number)).into()
+}
+
 /// Fields of one number as JSON.
 fn read(of: &Of, values: &[Wire<'_>]) -> Value {
     if let Of::Many(of) = of {
@@ -86,6 +94,14 @@ fn read(of: &Of, values: &[Wire<'_>]) -> Value {
             Wire::Varint(flag) => (*flag == 1).into(),
             _ => panic!("no flag"),
         },
+        Of::Count => match value {
+            Wire::Varint(count) => (*count).into(),
+            _ => panic!("no count"),
+        },
+        Of::Number => match value {
+            Wire::EightBytes(number) => double(*number),
+            _ => panic!("no number"),
+        },
         Of::Yaml => {
             let [(2, yaml)] = parse(value.bytes())[..] else {
                 panic!("no YAML");
@@ -93,12 +109,7 @@ fn read(of: &Of, values: &[Wire<'_>]) -> Value {
             serde_json::from_str(yaml.text()).unwrap()
         }
         Of::Default => match parse(value.bytes())[..] {
-            [(1, Wire::EightBytes(number))] => {
-                let number = f64::from_le_bytes(number);
-                let whole = Number::from(number as i64);
-                let whole = (number.fract() == 0.0).then_some(whole);
-                whole.or_else(|| Number::from_f64(number)).into()
-            }
+            [(1, Wire::EightBytes(number))] => double(number),
             [(2, Wire::Varint(flag))] => (flag == 1).into(),
             [(3, text)] => text.text().into(),
             [] => Value::Object(Map::new()),

@@ -50,6 +50,12 @@ pub(super) fn field(to: &mut Vec<u8>, number: u32, of: &Of, value: &Value) {
             tag(to, number, VARINT);
             return to.push(u8::from(value == &Value::Bool(true)));
         }
+        Of::Count => {
+            let Some(count) = value.as_u64() else { return };
+            tag(to, number, VARINT);
+            return varint(to, count);
+        }
+        Of::Number => return double(to, number, value),
         // Written as JSON, which is YAML too.
         Of::Yaml => bytes(&mut inner, 2, value.to_string().as_bytes()),
         Of::Default => default(&mut inner, value),
@@ -71,14 +77,16 @@ pub(super) fn field(to: &mut Vec<u8>, number: u32, of: &Of, value: &Value) {
 /// A scalar; of other defaults only that there is one.
 fn default(to: &mut Vec<u8>, value: &Value) {
     match value {
-        Value::Number(number) => {
-            tag(to, 1, EIGHT_BYTES);
-            to.extend(number.as_f64().unwrap_or_default().to_le_bytes());
-        }
+        Value::Number(_) => double(to, 1, value),
         Value::Bool(_) => field(to, 2, &Of::Flag, value),
         Value::String(text) => bytes(to, 3, text.as_bytes()),
         _ => {}
     }
+}
+
+fn double(to: &mut Vec<u8>, number: u32, value: &Value) {
+    tag(to, number, EIGHT_BYTES);
+    to.extend(value.as_f64().unwrap_or_default().to_le_bytes());
 }
 
 pub(super) fn bytes(to: &mut Vec<u8>, number: u32, bytes: &[u8]) {

@@ -42,6 +42,10 @@ pub(in super::super) fn widgets() -> (Vec<Kind>, Schemas) {
             "spec": {"type": "object", "required": ["size", "none"], "properties": {
                 "size": {"type": "integer", "format": "int64", "default": 3},
                 "factor": {"type": "number", "default": 1.5},
+                "load": {"type": "number", "minimum": 0.5, "exclusiveMinimum": true, "maximum": 3, "multipleOf": 0.5},
+                "word": {"type": "string", "minLength": 1, "maxLength": 5, "pattern": "^a+$"},
+                "few": {"type": "array", "minItems": 1, "maxItems": 2, "items": {"type": "integer", "enum": [1, 2]}},
+                "map": {"type": "object", "maxProperties": 300, "additionalProperties": {"type": "string"}},
                 "on": {"type": "boolean", "default": true},
                 "color": {"type": "string", "enum": ["red", "blue"]},
                 "any": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
@@ -110,6 +114,22 @@ fn a_custom_kind_has_its_own_document_and_stands_in_version_2() {
         spec["properties"]["size"],
         json!({"type": "integer", "format": "int64", "default": 3})
     );
+    for (name, said) in [
+        (
+            "load",
+            json!({"type": "number", "minimum": 0.5, "exclusiveMinimum": true, "maximum": 3, "multipleOf": 0.5}),
+        ),
+        (
+            "word",
+            json!({"type": "string", "minLength": 1, "maxLength": 5, "pattern": "^a+$"}),
+        ),
+        (
+            "few",
+            json!({"type": "array", "minItems": 1, "maxItems": 2, "items": {"type": "integer", "enum": [1, 2]}}),
+        ),
+    ] {
+        assert_eq!(spec["properties"][name], said);
+    }
     assert_eq!(
         spec["properties"]["names"]["items"],
         json!({"type": "string"})
