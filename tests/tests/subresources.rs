@@ -396,6 +396,43 @@ async fn reviews_are_answered_and_not_stored() {
         json!({"user": {}, "error": "invalid bearer token"})
     );
     rest.post(400, &path, json!({})).await;
+
+    // As messages, for those who take nothing else.
+    let protobuf = "application/vnd.kubernetes.protobuf";
+    for (method, path, body, kind) in [
+        (
+            Method::POST,
+            path.as_str(),
+            r#"{"spec": {"token": "x"}}"#,
+            "TokenReview",
+        ),
+        (
+            Method::GET,
+            "/api/v1/componentstatuses",
+            "",
+            "ComponentStatusList",
+        ),
+        (
+            Method::GET,
+            "/api/v1/componentstatuses/store",
+            "",
+            "ComponentStatus",
+        ),
+    ] {
+        let request = Request::builder().method(method).uri(path);
+        let request = request
+            .header("content-type", "application/json")
+            .header("accept", protobuf);
+        let answer = http1(server.address(), request, body.to_owned().into()).await;
+        assert_eq!(
+            answer.headers["content-type"],
+            protobuf,
+            "{}",
+            answer.text()
+        );
+        assert!(answer.body.starts_with(b"k8s\0"), "{path}");
+        assert!(answer.text().contains(kind), "{path}");
+    }
 }
 
 #[tokio::test]

@@ -17,19 +17,15 @@ const UNKNOWN_KEY: &str = "[invalid bearer token, invalid signature, no keys fou
 const GONE: &str = "[invalid bearer token, service account token has been invalidated]";
 const UNSIGNED: &str = "[invalid bearer token, go-jose/go-jose: error in cryptographic primitive]";
 
-async fn post(rest: &Rest, status: u16, path: &str, body: Value) -> Value {
-    rest.expect(status, Method::POST, path, Some(&body)).await
-}
-
 async fn token(rest: &Rest, spec: Value) -> String {
-    let answer = post(rest, 201, DEFAULT, json!({"spec": spec})).await;
+    let answer = rest.post(201, DEFAULT, json!({"spec": spec})).await;
     text(&answer, "/status/token").to_owned()
 }
 
 /// The status of a review.
 async fn review(rest: &Rest, token: &str, audiences: Value) -> Value {
     let spec = json!({"token": token, "audiences": audiences});
-    let answer = post(rest, 201, REVIEWS, json!({"spec": spec})).await;
+    let answer = rest.post(201, REVIEWS, json!({"spec": spec})).await;
     assert_eq!(answer["kind"], "TokenReview");
     answer["status"].clone()
 }
@@ -63,13 +59,9 @@ async fn an_account_gets_a_token_that_a_review_knows() {
     let account = rest.get(&format!("{ACCOUNTS}/default")).await;
     let uid = text(&account, "/metadata/uid");
     let request = json!({"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1"});
-    let answer = post(
-        &rest,
-        201,
-        &format!("{DEFAULT}?fieldManager=me"),
-        request.clone(),
-    )
-    .await;
+    let answer = rest
+        .post(201, &format!("{DEFAULT}?fieldManager=me"), request.clone())
+        .await;
     let (token, claims) = (
         text(&answer, "/status/token"),
         &part(text(&answer, "/status/token"), 1),
@@ -128,7 +120,9 @@ async fn an_account_gets_a_token_that_a_review_knows() {
         })
     );
     // Each is another one, signed with the same key; a dry run gives one too.
-    let another = post(&rest, 201, &format!("{DEFAULT}?dryRun=All"), request).await;
+    let another = rest
+        .post(201, &format!("{DEFAULT}?dryRun=All"), request)
+        .await;
     let another = text(&another, "/status/token");
     assert_ne!(part(another, 1)["jti"], claims["jti"]);
     assert_eq!(part(another, 0), header);
@@ -193,12 +187,12 @@ async fn what_is_wrong_with_a_request_is_said_as_kubernetes_says_it() {
     let (_server, rest) = one().await;
     let short = json!({"spec": {"expirationSeconds": 5}});
     let none = format!("{ACCOUNTS}/none/token");
-    let refused = post(&rest, 404, &none, short.clone()).await;
+    let refused = rest.post(404, &none, short.clone()).await;
     assert_eq!(
         text(&refused, "/message"),
         "serviceaccounts \"none\" not found"
     );
-    let refused = post(&rest, 422, DEFAULT, short).await;
+    let refused = rest.post(422, DEFAULT, short).await;
     assert_eq!(
         text(&refused, "/details/causes/0/field"),
         "spec.expirationSeconds"
@@ -236,7 +230,7 @@ async fn what_is_wrong_with_a_request_is_said_as_kubernetes_says_it() {
             json!({}),
         ),
     ] {
-        post(&rest, status, &path, body).await;
+        rest.post(status, &path, body).await;
     }
     // Nothing of this has made a key.
     let foreign = format!(
@@ -264,7 +258,7 @@ async fn a_token_goes_with_what_it_is_bound_to() {
         )
         .await;
     };
-    let made = post(&rest, 201, PODS, merge(pod("p"), bound.clone())).await;
+    let made = rest.post(201, PODS, merge(pod("p"), bound.clone())).await;
     let uid = text(&made, "/metadata/uid");
     let reference = json!({"kind": "Pod", "apiVersion": "v1", "name": "p", "uid": uid});
     let of_pod = token(&rest, json!({"boundObjectRef": reference.clone()})).await;
@@ -278,7 +272,7 @@ async fn a_token_goes_with_what_it_is_bound_to() {
     delete(&format!("{PODS}/p")).await;
     is_refused(&rest, &of_pod, GONE).await;
     // Another one of the same name is another one.
-    post(&rest, 201, PODS, merge(pod("p"), bound)).await;
+    rest.post(201, PODS, merge(pod("p"), bound)).await;
     let words = text(&review(&rest, &of_pod, json!(null)).await, "/error").to_owned();
     assert!(
         words.ends_with(&format!(
@@ -287,11 +281,12 @@ async fn a_token_goes_with_what_it_is_bound_to() {
         "{words}"
     );
     let request = json!({"spec": {"boundObjectRef": reference}});
-    let refused = post(&rest, 409, DEFAULT, request).await;
+    let refused = rest.post(409, DEFAULT, request).await;
     assert_eq!(refused["details"]["kind"], "Pod");
 
     let secrets = "/api/v1/namespaces/default/secrets";
-    post(&rest, 201, secrets, json!({"metadata": {"name": "s"}})).await;
+    rest.post(201, secrets, json!({"metadata": {"name": "s"}}))
+        .await;
     let of_secret = token(
         &rest,
         json!({"boundObjectRef": {"kind": "Secret", "name": "s"}}),
@@ -301,13 +296,8 @@ async fn a_token_goes_with_what_it_is_bound_to() {
     delete(&format!("{secrets}/s")).await;
     is_refused(&rest, &of_secret, GONE).await;
 
-    post(
-        &rest,
-        201,
-        "/api/v1/nodes",
-        json!({"metadata": {"name": "n1"}}),
-    )
-    .await;
+    rest.post(201, "/api/v1/nodes", json!({"metadata": {"name": "n1"}}))
+        .await;
     let of_node = token(
         &rest,
         json!({"boundObjectRef": {"kind": "Node", "name": "n1"}}),
@@ -438,7 +428,8 @@ async fn the_key_outlives_the_server_and_is_shown_to_nobody() {
         .await;
     let before = token(&rest, json!({})).await;
     let secrets = "/api/v1/namespaces/default/secrets";
-    post(&rest, 201, secrets, json!({"metadata": {"name": "s"}})).await;
+    rest.post(201, secrets, json!({"metadata": {"name": "s"}}))
+        .await;
     watch.expect("ADDED", "s").await;
     for path in [
         "/api/v1/KEYS",

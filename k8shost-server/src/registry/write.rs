@@ -2,7 +2,6 @@
 
 use std::{
     borrow::Cow,
-    cell::RefCell,
     sync::{Arc, Mutex},
     time::SystemTime,
 };
@@ -111,7 +110,7 @@ pub(crate) type PatchFn = Box<dyn Fn(&Value) -> Result<Value, Error> + Send>;
 /// What a read-modify-write does to an object, of which it gets a view.
 pub(crate) enum Update {
     /// The caller's object takes its place.
-    Replace(Replacement),
+    Replace(Value),
     /// It becomes what this makes of it.
     Patch(PatchFn),
     /// A configuration is applied to it.
@@ -121,35 +120,6 @@ pub(crate) enum Update {
         /// Whether other managers lose what they own of it.
         force: bool,
     },
-}
-
-/// An object that a caller sent.
-pub(crate) struct Replacement {
-    /// The resourceVersion in it.
-    version: String,
-    object: RefCell<Option<Value>>,
-}
-
-impl Replacement {
-    pub(crate) fn new(object: Value) -> Self {
-        Self {
-            version: meta::resource_version(&object).to_owned(),
-            object: RefCell::new(Some(object)),
-        }
-    }
-
-    /// The object, to be put in the place of an old one. One that is of a version can take the place of that only:
-    /// whoever decides once for each version gets the object itself.
-    fn of(&self, resource: &str, old: &Value, once: bool) -> Result<Value, Error> {
-        check_resource_version(resource, old, &self.version)?;
-        let mut object = self.object.borrow_mut();
-        let object = if once && !self.version.is_empty() {
-            object.take()
-        } else {
-            object.clone()
-        };
-        object.ok_or_else(|| Error::new(Reason::Internal, "an update was decided on twice"))
-    }
 }
 
 impl Resource<'_> {
@@ -359,8 +329,7 @@ impl Resource<'_> {
                 "metadata.name must be set: it says which object",
             ));
         }
-        let update = Update::Replace(Replacement::new(new));
-        self.modify(subresource, namespace, &name, update, options)
+        self.modify(subresource, namespace, &name, Update::Replace(new), options)
             .await
     }
 
@@ -391,7 +360,7 @@ impl Resource<'_> {
                 (view.show)(shown.to_mut());
             }
             let mut new = match &update {
-                Update::Replace(new) => new.of(&resource, old, is_free(&kind))?,
+                Update::Replace(new) => new.clone(),
                 Update::Patch(patch) => patch(&shown)?,
                 Update::Apply { config, force } => ownership.apply(Some(&shown), config, *force)?,
             };
@@ -454,7 +423,6 @@ impl Resource<'_> {
         modify: impl Fn(&State, &Value) -> Result<Outcome, Error> + Send + 'static,
     ) -> Result<Arc<Object>, Error> {
         let kind = self.kind.clone();
-        let free = is_free(&kind);
         let key = kind.key(namespace, name);
         let missing = self.not_found(name);
         let decide = move |state: &State, object: &Object| -> Result<Decision, Error> {
@@ -474,29 +442,26 @@ impl Resource<'_> {
                 }
             })
         };
-        // For the object of a revision.
-        let mut decided = None;
-        if free
+        let mut early = None;
+        if self.kind.allocate.is_none()
             && let Ok(state) = self.tenant.log.cached()
             && let Some(object) = state.get(&key)
         {
-            decided = Some((object.revision, decide(&state, object)));
+            early = Some((object.clone(), decide(&state, object)));
         }
         // What is answered, where that is not what the commit tells.
         let told: Arc<Mutex<Option<Arc<Object>>>> = Arc::default();
         let tell = told.clone();
         let commit: CommitFn = Box::new(move |state| {
             let object = state.get(&key).ok_or_else(|| missing.clone())?;
-            let decision = match &decided {
-                Some((revision, decision)) if *revision == object.revision && free => {
-                    decision.clone()?
-                }
-                _ => {
-                    let decision = decide(state, object);
-                    let (_, decision) = decided.insert((object.revision, decision));
-                    decision.clone()?
-                }
+            // What was decided on holds for that very object: a state that others were faster than has another one at
+            // the same revision.
+            let decision = match &early {
+                Some((seen, decision)) if Arc::ptr_eq(seen, object) => decision.clone()?,
+                _ => decide(state, object)?,
             };
+            // Nothing is told of an earlier state.
+            *crate::lock(&tell) = None;
             Ok(match decision {
                 Decision::Keep => {
                     *crate::lock(&tell) = Some(object.clone());
@@ -606,11 +571,6 @@ impl Preconditions {
         }
         Ok(())
     }
-}
-
-/// Whether what becomes of an object does not depend on others.
-fn is_free(kind: &Kind) -> bool {
-    kind.allocate.is_none()
 }
 
 /// An object of another namespace than the request's.

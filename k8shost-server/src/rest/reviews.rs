@@ -10,7 +10,7 @@ use k8shost_types::{
     Error, Reason, authentication,
     authorization::{self, Review},
     kinds::{self, BUILT_IN, Kind},
-    meta,
+    meta, protobuf,
     selector::{FieldSelector, LabelSelector},
     table::{self, Include, Printer},
     time,
@@ -23,7 +23,7 @@ use super::{
     objects::read_typed,
     query::Query,
     route::Target,
-    status,
+    shown, status,
 };
 use crate::registry::{Tenant, write::elsewhere};
 
@@ -60,25 +60,34 @@ impl Asked<'_> {
         method: &Method,
         body: &[u8],
     ) -> Result<Response<Body>, Error> {
-        let (form, _) = answer::accepted(self.headers, false, false, true)?;
         let (one, part) = (
             !self.target.name.is_empty(),
             !self.target.subresource.is_empty(),
         );
+        let (is_list, row) = (*method == Method::GET && !one, self.row);
+        let messages = protobuf::serves(&row.group, &row.version, &row.kind);
+        let tables = row.plural == COMPONENTS;
+        let (form, encoding) = answer::accepted(self.headers, is_list, messages, tables)?;
         if part || self.row.namespaced == self.target.namespace.is_empty() {
             return Ok(answer::no_such_page());
         }
         match *method {
             Method::GET | Method::HEAD if self.row.plural == COMPONENTS => {
-                self.components(form).await
+                let shown = self.components(form).await?;
+                shown::written(StatusCode::OK, encoding, &shown)
             }
-            Method::POST if !one && self.row.can("create") => self.review(body).await,
+            Method::POST if !one && self.row.can("create") => {
+                let (object, warnings) = self.review(body).await?;
+                let answer = shown::written(StatusCode::CREATED, encoding, &object)?;
+                Ok(answer::warned(answer, &warnings))
+            }
             _ if one && self.row.plural != COMPONENTS => Ok(answer::no_such_page()),
             _ => Err(status::not_allowed()),
         }
     }
 
-    async fn review(&self, body: &[u8]) -> Result<Response<Body>, Error> {
+    /// A review, answered, and what to warn of.
+    async fn review(&self, body: &[u8]) -> Result<(Value, Vec<String>), Error> {
         self.query.dry_run("CreateOptions")?;
         let kind = [&*self.row.group, &*self.row.version, &*self.row.kind];
         let (mut object, warnings) =
@@ -96,8 +105,7 @@ impl Asked<'_> {
             return Err(elsewhere());
         }
         self.decide(&mut object).await?;
-        let answer = answer::json(StatusCode::CREATED, answer::bytes(&object));
-        Ok(answer::warned(answer, &warnings))
+        Ok((object, warnings))
     }
 
     /// Says what is to be said.
@@ -150,7 +158,7 @@ impl Asked<'_> {
     }
 
     /// What the server consists of. It is one program with a store.
-    async fn components(&self, form: Form) -> Result<Response<Body>, Error> {
+    async fn components(&self, form: Form) -> Result<Value, Error> {
         let name = self.target.name.as_str();
         if self.query.flag("watch") {
             let words = format!("watch is not supported on resources of kind \"{COMPONENTS}\"");
@@ -187,7 +195,7 @@ impl Asked<'_> {
             include,
             no_headers: false,
         };
-        let shown = match form {
+        Ok(match form {
             Form::Table(version) => table::render(
                 Printer::of("", COMPONENTS),
                 &json!({}),
@@ -207,8 +215,7 @@ impl Asked<'_> {
                 meta::set_kind(&mut component, "v1", "ComponentStatus");
                 component
             }
-        };
-        Ok(answer::json(StatusCode::OK, answer::bytes(&shown)))
+        })
     }
 }
 

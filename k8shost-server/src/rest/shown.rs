@@ -192,6 +192,21 @@ impl Shown {
     }
 }
 
+/// An answer that is made for its caller and not stored.
+pub(super) fn written(
+    status: StatusCode,
+    encoding: Encoding,
+    object: &Value,
+) -> Result<Response<Body>, Error> {
+    let body = match encoding {
+        Encoding::Protobuf => protobuf::encode(object)
+            .map(Bytes::from)
+            .map_err(|error| unsayable(&error))?,
+        Encoding::Json | Encoding::Yaml => answer::bytes(object),
+    };
+    Ok(answer::typed(status, encoding.media(), body))
+}
+
 /// A stored object that cannot be said in protobuf.
 pub(super) fn unsayable(error: &protobuf::Error) -> Error {
     Error::new(

@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use k8shost_types::{Error, apply, authentication::TOKEN_REQUEST, meta, protobuf, table};
+use k8shost_types::{Error, apply, authentication::TOKEN_REQUEST, meta, table};
 use tonic::body::Body;
 
 use super::{
-    answer::{self, Encoding, Form},
+    answer::{self, Form},
     objects::Call,
     route::Target,
     shown,
@@ -32,14 +32,7 @@ impl Call<'_> {
         if let Form::Metadata(version) = self.shown.form {
             answer = table::partial_metadata(&answer, version);
         }
-        let body = match self.shown.encoding {
-            Encoding::Protobuf => protobuf::encode(&answer)
-                .map(Bytes::from)
-                .map_err(|error| shown::unsayable(&error))?,
-            Encoding::Json | Encoding::Yaml => answer::bytes(&answer),
-        };
-        let media = self.shown.encoding.media();
-        let response = answer::typed(StatusCode::CREATED, media, body);
+        let response = shown::written(StatusCode::CREATED, self.shown.encoding, &answer)?;
         Ok(answer::warned(response, &warnings))
     }
 }
