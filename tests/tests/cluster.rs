@@ -1,7 +1,10 @@
 //! Several servers over one TiKV cluster: to clients they are one system, whichever they talk to.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use k8shost_kv_cluster::{Action, Cluster, Config, Rule};
 use k8shost_tests::{
@@ -72,6 +75,7 @@ macro_rules! over_each_cluster {
 over_each_cluster!(
     what_is_written_through_one_is_read_through_all,
     writers_through_all_servers_lose_nothing_and_do_nothing_twice,
+    a_delete_answers_with_what_it_deleted,
     a_watch_and_a_list_go_on_at_another_server,
     three_servers_that_write_to_one_tenant_are_half_as_fast_as_one_at_least,
 );
@@ -138,6 +142,51 @@ async fn writers_through_all_servers_lose_nothing_and_do_nothing_twice(place: Pl
         let count = text(&pod, "/metadata/annotations/count");
         assert_eq!(count, (WRITERS * EACH).to_string());
     }
+}
+
+/// Callers through all servers make and delete the same few pods: what a server had begun to write when another
+/// one was faster is nothing that anybody is told of.
+async fn a_delete_answers_with_what_it_deleted(place: Place) {
+    const CALLERS: usize = 12;
+    const EACH: usize = 60;
+    let servers = place.servers(3).await;
+    let clients = clients(&servers).await;
+    let work = (0..CALLERS).map(|caller| {
+        let client = clients[caller % clients.len()].clone();
+        async move {
+            let mut random = Random::new(caller as u64);
+            let (mut made, mut deleted) = (Vec::new(), Vec::new());
+            for _ in 0..EACH {
+                let name = format!("p{}", random.below(3));
+                let uid = |pod: Value| text(&pod, "/metadata/uid").to_owned();
+                if random.below(2) == 0 {
+                    match client.create(POD, pod(&name)).await {
+                        Ok(pod) => made.push(uid(pod)),
+                        Err(status) => assert_eq!(status.code(), Code::AlreadyExists, "{status}"),
+                    }
+                } else {
+                    match client.delete(POD, "default", &name).await {
+                        Ok(pod) => deleted.push(uid(pod)),
+                        Err(status) => assert_eq!(status.code(), Code::NotFound, "{status}"),
+                    }
+                }
+            }
+            (made, deleted)
+        }
+    });
+    let done = within("all callers", futures::future::join_all(work)).await;
+    let (made, deleted): (Vec<_>, Vec<_>) = done.into_iter().unzip();
+    let mut left: BTreeSet<String> = made.into_iter().flatten().collect();
+    assert!(left.len() > 10, "little was done: {left:?}");
+    for uid in deleted.into_iter().flatten() {
+        assert!(left.remove(&uid), "{uid} was not there, or deleted twice");
+    }
+    let list = clients[0].list(POD, json!({})).await.unwrap();
+    let items = list["items"].as_array().unwrap().iter();
+    let found: BTreeSet<String> = items
+        .map(|pod| text(pod, "/metadata/uid").to_owned())
+        .collect();
+    assert_eq!(found, left);
 }
 
 async fn a_watch_and_a_list_go_on_at_another_server(place: Place) {
