@@ -1,9 +1,7 @@
 //! Bodies as JSON and as YAML.
 #![no_main]
 
-// Each program runs one of them.
-#[allow(dead_code)]
 #[path = "../../k8shost-types/tests/fuzz/targets.rs"]
 mod targets;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::objects(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::run("objects", data));

@@ -39,7 +39,7 @@ impl App {
     pub(crate) async fn answer(&self, mut request: Request<Incoming>) -> Response<Body> {
         if self.peers_only && !request.uri().path().starts_with(PEERS) {
             let message = "Client sent an HTTP request to an HTTPS server.\n".to_owned();
-            return text(StatusCode::BAD_REQUEST, TEXT, message);
+            return closing(text(StatusCode::BAD_REQUEST, TEXT, message));
         }
         let content_type = request
             .headers()
@@ -80,7 +80,7 @@ impl App {
         };
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             let message = format!("{} is not offered here, GET is\n", request.method());
-            return Some(text(StatusCode::METHOD_NOT_ALLOWED, TEXT, message));
+            return Some(closing(text(StatusCode::METHOD_NOT_ALLOWED, TEXT, message)));
         }
         Some(text(known.0, known.1, known.2))
     }
@@ -94,6 +94,14 @@ fn audit_id<B>(request: &mut Request<B>) -> HeaderValue {
         HeaderValue::try_from(id).expect("a UUID is made of digits, letters and dashes")
     });
     id.clone()
+}
+
+/// The last answer of its connection, by HTTP/1: to a request that was not read to its end. The client would
+/// send its next one while hyper closes the connection, if it was not told.
+pub(crate) fn closing(mut response: Response<Body>) -> Response<Body> {
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 fn text(status: StatusCode, content_type: &'static str, body: String) -> Response<Body> {

@@ -117,10 +117,10 @@ async fn a_request_that_is_too_large_need_not_be_sent() {
     let answer = rest_of(open(&server, &post((3 << 20) + 1, expect)).await).await;
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     assert!(answer.contains(too_large), "{answer}");
-    // One that says nothing beforehand is read up to the limit.
+    // One that says nothing beforehand is read up to the limit, and is told that the connection ends.
     let head = format!(
         "POST {MAPS} HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n\
-         connection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+         transfer-encoding: chunked\r\n\r\n"
     );
     let mut stream = open(&server, &head).await;
     let chunk = format!("100000\r\n{}\r\n", "x".repeat(1 << 20));
@@ -132,7 +132,22 @@ async fn a_request_that_is_too_large_need_not_be_sent() {
     stream.write_all(b"x\r\n").await.expect("the server reads");
     let answer = rest_of(stream).await;
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
     assert!(answer.contains(too_large), "{answer}");
+    // Its end is read too, so that a client that only then looks for an answer finds one.
+    let size = 20 << 20;
+    let head = format!("POST {MAPS} HTTP/1.1\r\nhost: a\r\ncontent-length: {size}\r\n\r\n");
+    let mut stream = open(&server, &head).await;
+    let sent = stream.write_all(&vec![b'x'; size]).await;
+    sent.expect("the server reads all of it");
+    let answer = rest_of(stream).await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
+    // What is not read at all says so as well.
+    let head = "POST /livez HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n";
+    let answer = rest_of(open(&server, head).await).await;
+    assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
+    assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
 
     let body = r#"{"metadata": {"name": "a"}}"#;
     let mut stream = open(&server, &post(body.len(), expect)).await;

@@ -410,11 +410,10 @@ impl Resource<'_> {
             .await
     }
 
-    /// The one read-modify-write. `modify` gets the state and the object as it is, and says what
-    /// becomes of it. It
-    /// runs on the latest state first, so that the commit has nothing left to compute, and again
-    /// inside the commit if the object has changed since, or if it depends on others. The answer is the object as it is
-    /// afterwards, or as it was when it went.
+    /// The one read-modify-write. `modify` gets the state and the object as it is, and says what becomes of it. It
+    /// runs on the latest state first, so that the commit has nothing left to compute, and again inside the commit if
+    /// the object has changed since, or if it depends on others. The answer is the object as it is afterwards, or as it
+    /// was when it went.
     pub(crate) async fn read_modify_write(
         &self,
         namespace: &str,
@@ -460,26 +459,24 @@ impl Resource<'_> {
                 Some((seen, decision)) if Arc::ptr_eq(seen, object) => decision.clone()?,
                 _ => decide(state, object)?,
             };
-            // Nothing is told of an earlier state.
-            *crate::lock(&tell) = None;
-            Ok(match decision {
-                Decision::Keep => {
-                    *crate::lock(&tell) = Some(object.clone());
-                    vec![]
-                }
+            let (changes, answer) = match decision {
+                Decision::Keep => (vec![], Some(object.clone())),
                 Decision::Put(prepared) => {
                     let next = if dry_run {
                         object.revision
                     } else {
                         state.next_revision()
                     };
-                    vec![prepared.change(&key, Some(next))]
+                    (vec![prepared.change(&key, Some(next))], None)
                 }
-                Decision::Delete(last) => {
-                    *crate::lock(&tell) = last.map(|last| last.object(&key, object.revision));
-                    deletion(state, &key, state.next_revision())
-                }
-            })
+                Decision::Delete(last) => (
+                    deletion(state, &key, state.next_revision()),
+                    last.map(|last| last.object(&key, object.revision)),
+                ),
+            };
+            // Nothing of an earlier state is left.
+            *crate::lock(&tell) = answer;
+            Ok(changes)
         });
         let committed = self.commit(commit, dry_run).await?;
         let told = crate::lock(&told).take();

@@ -1,5 +1,7 @@
 //! Bodies: what is read of a request, what an answer is made of, and in which form.
 
+use std::{pin::pin, time::Duration};
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
@@ -8,10 +10,15 @@ use serde_json::Value;
 use tonic::body::Body;
 
 use super::status;
-use crate::refusal;
+use crate::{http::closing, refusal};
 
 /// The largest request that is taken; Kubernetes' own limit.
 pub(crate) const MAX_REQUEST: usize = 3 << 20;
+
+/// How much of a larger one is read and dropped, and for how long, before it is refused: a client that is
+/// sending may miss an answer that the end of its connection follows.
+const MAX_DISCARDED: usize = 32 << 20;
+const LINGER: Duration = Duration::from_millis(500);
 
 /// The media types that Kubernetes names where it takes none of what a caller offers.
 const FORMATS: [&str; 3] = [
@@ -71,7 +78,10 @@ pub(crate) fn refused(error: &Error) -> Response<Body> {
         let seconds = HeaderValue::from(after.as_secs().max(1));
         response.headers_mut().insert(header::RETRY_AFTER, seconds);
     }
-    response
+    match error.reason {
+        Reason::RequestEntityTooLarge => closing(response),
+        _ => response,
+    }
 }
 
 /// RequestEntityTooLarge.
@@ -89,14 +99,19 @@ where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let whole = Limited::new(body, MAX_REQUEST).collect().await;
-    whole.map(|body| body.to_bytes()).map_err(|error| {
-        if error.is::<LengthLimitError>() {
-            too_large()
-        } else {
-            Error::bad_request(format!("the request's body breaks off: {error}"))
-        }
-    })
+    let mut body = pin!(body);
+    let error = match Limited::new(body.as_mut(), MAX_REQUEST).collect().await {
+        Ok(whole) => return Ok(whole.to_bytes()),
+        Err(error) => error,
+    };
+    if !error.is::<LengthLimitError>() {
+        let message = format!("the request's body breaks off: {error}");
+        return Err(Error::bad_request(message));
+    }
+    let mut rest = Limited::new(body, MAX_DISCARDED);
+    let discard = async { while let Some(Ok(_)) = rest.frame().await {} };
+    let _ = tokio::time::timeout(LINGER, discard).await;
+    Err(too_large())
 }
 
 /// The media type of a body, without parameters; JSON, where it does not say.

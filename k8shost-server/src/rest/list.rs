@@ -40,7 +40,6 @@ pub(super) fn answer(
         type_of: format!("{{\"kind\":\"{kind}\",\"apiVersion\":\"{version}\","),
         items: items.into_iter(),
         expander: Expander::default(),
-        is_first: true,
         chunk,
     };
     list.fill();
@@ -59,18 +58,17 @@ struct List {
     /// With what an object begins; the items of a list go without.
     type_of: String,
     expander: Expander,
-    is_first: bool,
     chunk: Vec<u8>,
 }
 
 impl List {
-    /// Adds objects to the chunk until it is full or there are no more.
+    /// Adds objects to the chunk until it is full or there are no more. Only before the first one stands a bracket.
     fn fill(&mut self) {
         while self.chunk.len() < CHUNK
             && let Some(object) = self.items.next()
         {
             self.stored -= object.value.len();
-            if !std::mem::take(&mut self.is_first) {
+            if !self.chunk.ends_with(b"[") {
                 self.chunk.push(b',');
             }
             let typed = object.value.starts_with(self.type_of.as_bytes());

@@ -36,7 +36,7 @@ use self::{
 };
 use crate::{
     health::Health,
-    http::AUDIT_ID,
+    http::{AUDIT_ID, closing},
     metrics::{Held, Metrics},
     refusal,
     registry::{Tenant, own::Own},
@@ -98,7 +98,7 @@ impl Face {
         let response = match tokio::time::timeout(refusal::DEADLINE, respond).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => answer::refused(&error),
-            Err(_) => answer::refused(&refusal::overdue()),
+            Err(_) => closing(answer::refused(&refusal::overdue())),
         };
         let response = if gzip {
             compress::compressed(response)
@@ -121,17 +121,13 @@ impl Face {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        // Who asks before it is sent is told. Others are read up to the limit: a client that is sending does
-        // not look for an answer.
+        // Who asks before it is sent is told.
         let asks = request.headers().contains_key(header::EXPECT);
         if asks && request.body().size_hint().lower() > answer::MAX_REQUEST as u64 {
             return Err(answer::too_large());
         }
         let (head, body) = request.into_parts();
-        let body = match head.method {
-            Method::GET => Bytes::new(),
-            _ => answer::read(body).await?,
-        };
+        let body = answer::read(body).await?;
         let request = Request::from_parts(head, body);
         let route = Route::of(request.uri())?;
         let is_read = request.method() == Method::GET;

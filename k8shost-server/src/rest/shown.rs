@@ -1,10 +1,9 @@
 //! Objects in the form that a caller asked for.
 
-use std::{sync::Arc, time::SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use k8shost_store::log::Object;
 use k8shost_types::{
     Error, Reason, Strategy, apply, meta, protobuf,
     schema::Type,
@@ -158,37 +157,28 @@ impl Shown {
     /// A list in JSON that is made of trees.
     fn made(&self, page: &Page) -> Result<Bytes, Error> {
         let metadata = metadata(page);
-        Ok(match (self.form, self.view) {
-            (Form::Object, _) => {
-                let mut items = self.trees(&page.items)?;
-                for item in items.iter_mut().filter_map(Value::as_object_mut) {
-                    item.remove("kind");
-                    item.remove("apiVersion");
-                }
-                let rules = self.rules();
-                answer::bytes(&json!({
-                    "kind": format!("{}List", rules.kind),
-                    "apiVersion": rules.api_version,
-                    "metadata": metadata,
-                    "items": items,
-                }))
-            }
-            (Form::Metadata(version), _) => {
-                let objects = self.trees(&page.items)?;
-                answer::bytes(&table::partial_metadata_list(&metadata, &objects, version))
-            }
-            (Form::Table(version), _) => {
-                let objects = self.trees(&page.items)?;
-                answer::bytes(&self.table(version, &metadata, &objects, false))
-            }
-        })
+        let trees = page.items.iter().map(|object| self.tree(&object.value));
+        let items = trees.collect::<Result<Vec<_>, _>>()?;
+        Ok(answer::bytes(&match self.form {
+            Form::Object => self.whole(&metadata, items),
+            Form::Metadata(version) => table::partial_metadata_list(&metadata, &items, version),
+            Form::Table(version) => self.table(version, &metadata, &items, false),
+        }))
     }
 
-    fn trees(&self, items: &[Arc<Object>]) -> Result<Vec<Value>, Error> {
-        items
-            .iter()
-            .map(|object| self.tree(&object.value))
-            .collect()
+    /// The list of these objects, which go without their type in it.
+    pub(super) fn whole(&self, metadata: &Value, mut items: Vec<Value>) -> Value {
+        for item in items.iter_mut().filter_map(Value::as_object_mut) {
+            item.remove("kind");
+            item.remove("apiVersion");
+        }
+        let rules = self.rules();
+        json!({
+            "kind": format!("{}List", rules.kind),
+            "apiVersion": rules.api_version,
+            "metadata": metadata,
+            "items": items,
+        })
     }
 }
 

@@ -268,17 +268,8 @@ impl Call<'_> {
             }
         };
         self.moved();
-        let rules = self.rules();
-        for item in deleted.iter_mut().filter_map(Value::as_object_mut) {
-            item.remove("kind");
-            item.remove("apiVersion");
-        }
-        let body = json!({
-            "kind": format!("{}List", rules.kind),
-            "apiVersion": rules.api_version,
-            "metadata": {"resourceVersion": revision.to_string()},
-            "items": deleted,
-        });
+        let metadata = json!({"resourceVersion": revision.to_string()});
+        let body = self.shown.whole(&metadata, deleted);
         Ok(answer::json(StatusCode::OK, answer::bytes(&body)))
     }
 

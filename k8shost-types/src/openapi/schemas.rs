@@ -268,13 +268,6 @@ fn body(of: Type<'_>, dialect: Dialect) -> Object {
         return schema;
     }
     let kind = match of.kind() {
-        schema::Kind::Any => None,
-        schema::Kind::Object | schema::Kind::Map => Some("object"),
-        schema::Kind::Array => Some("array"),
-        schema::Kind::String => Some("string"),
-        schema::Kind::Integer => Some("integer"),
-        schema::Kind::Number => Some("number"),
-        schema::Kind::Boolean => Some("boolean"),
         schema::Kind::IntOrString if of.is_custom() => {
             put("x-kubernetes-int-or-string", true.into());
             None
@@ -288,6 +281,7 @@ fn body(of: Type<'_>, dialect: Dialect) -> Object {
             put("oneOf", json!([{"type": "string"}, {"type": "number"}]));
             None
         }
+        kind => kind.json_type(),
     };
     if let Some(kind) = kind {
         put("type", kind.into());

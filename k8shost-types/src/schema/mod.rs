@@ -143,6 +143,21 @@ pub enum Kind {
     Quantity,
 }
 
+impl Kind {
+    /// The one type that such values have in JSON, as OpenAPI names it.
+    pub fn json_type(self) -> Option<&'static str> {
+        match self {
+            Self::Any | Self::IntOrString | Self::Quantity => None,
+            Self::Object | Self::Map => Some("object"),
+            Self::Array => Some("array"),
+            Self::String => Some("string"),
+            Self::Integer => Some("integer"),
+            Self::Number => Some("number"),
+            Self::Boolean => Some("boolean"),
+        }
+    }
+}
+
 /// What a list is to those who merge it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ListType {

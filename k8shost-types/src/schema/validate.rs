@@ -131,14 +131,8 @@ fn misfit(schema: Type<'_>, value: &Value) -> Option<(&'static str, &'static str
         _ => false,
     };
     let wanted = match wanted {
-        Kind::Any | Kind::Quantity => "",
-        Kind::Object | Kind::Map => "object",
-        Kind::Array => "array",
-        Kind::String => "string",
-        Kind::Integer => "integer",
-        Kind::Number => "number",
-        Kind::Boolean => "boolean",
         Kind::IntOrString => "integer,string",
+        wanted => wanted.json_type().unwrap_or_default(),
     };
     (!fits).then_some((wanted, found))
 }

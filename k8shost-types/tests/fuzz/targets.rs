@@ -14,13 +14,25 @@ use k8shost_types::{
 };
 use serde_json::json;
 
+/// Does it, for the decoder of this name.
+pub(crate) fn run(target: &str, bytes: &[u8]) {
+    match target {
+        "objects" => objects(bytes),
+        "protobuf" => messages(bytes),
+        "patches" => patches(bytes),
+        "selectors" => selectors(bytes),
+        "tokens" => tokens(bytes),
+        _ => panic!("there is no target {target}"),
+    }
+}
+
 fn pods() -> Type<'static> {
     let schemas = schema::builtin();
     schemas.of("", "v1", "Pod").expect("there are pods")
 }
 
 /// A body as JSON and as YAML: what is read is defaulted and judged, and has an owner; its managedFields are shown.
-pub(crate) fn objects(body: &[u8]) {
+fn objects(body: &[u8]) {
     let expected = Expected {
         group: "",
         version: "v1",
@@ -38,7 +50,7 @@ pub(crate) fn objects(body: &[u8]) {
 }
 
 /// A message: what is read can be written, and is read again as the same.
-pub(crate) fn messages(body: &[u8]) {
+fn messages(body: &[u8]) {
     if let Ok(object) = protobuf::decode(body, Some(("v1", "Pod"))) {
         let message = protobuf::encode(&object).expect("what was read can be written");
         let again = protobuf::decode(&message, None).expect("what was written can be read");
@@ -47,7 +59,7 @@ pub(crate) fn messages(body: &[u8]) {
 }
 
 /// Patches of each kind, of a pod.
-pub(crate) fn patches(body: &[u8]) {
+fn patches(body: &[u8]) {
     let pod = json!({
         "kind": "Pod", "apiVersion": "v1",
         "metadata": {"name": "a", "labels": {"a": "b"}, "finalizers": ["x.io/a"]},
@@ -61,7 +73,7 @@ pub(crate) fn patches(body: &[u8]) {
 }
 
 /// Label and field selectors: one that is read is written as what is read as the same.
-pub(crate) fn selectors(text: &[u8]) {
+fn selectors(text: &[u8]) {
     let Ok(text) = std::str::from_utf8(text) else {
         return;
     };
@@ -77,7 +89,7 @@ pub(crate) fn selectors(text: &[u8]) {
 }
 
 /// A continue token: one that is read is what would have been written.
-pub(crate) fn tokens(text: &[u8]) {
+fn tokens(text: &[u8]) {
     let Ok(text) = std::str::from_utf8(text) else {
         return;
     };
