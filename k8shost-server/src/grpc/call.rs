@@ -67,7 +67,7 @@ impl Call {
             }
             Verb::List => return self.list(&tenant, kind, message(&body)?).await,
             Verb::Create => {
-                let object = self.object(&tenant, kind, &body)?;
+                let object = object_of(&tenant, kind, &body)?;
                 let namespace = scope(meta::namespace(&object).to_owned());
                 let created = resource.create(&namespace, object, &options).await?;
                 let name = tenant_name(&tenant)?;
@@ -80,14 +80,18 @@ impl Call {
             }
             Verb::Register => {
                 tenant
-                    .register_node(self.object(&tenant, kind, &body)?, &options)
+                    .register_node(object_of(&tenant, kind, &body)?, &options)
                     .await?
             }
             verb @ (Verb::Update | Verb::UpdateStatus) => {
                 let part = if verb == Verb::Update { "" } else { "status" };
-                let object = self.object(&tenant, kind, &body)?;
+                let object = object_of(&tenant, kind, &body)?;
                 let namespace = scope(meta::namespace(&object).to_owned());
-                let object = resource.update(part, &namespace, object, &options).await?;
+                let (same, body) = (tenant.clone(), body.clone());
+                let again = move || object_of(&same, kind, &body);
+                let object = resource
+                    .update(part, &namespace, object, again, &options)
+                    .await?;
                 if std::ptr::eq(kind, &raw const NAMESPACES) {
                     self.face.0.tenancy.activate(&tenant);
                 }
@@ -238,15 +242,6 @@ impl Call {
     }
 
     /// The object of a request.
-    fn object(&self, tenant: &Tenant, kind: &Kind, body: &[u8]) -> Result<Value, Error> {
-        let request: ObjectRequest = message(body)?;
-        let field = kind.rules.kind.to_lowercase();
-        let object = request.object.ok_or_else(|| {
-            Error::bad_request(format!("{field}: the request has no {}", kind.rules.kind))
-        })?;
-        (Conversion::for_kind(kind).decode)(tenant_name(tenant)?, &object)
-    }
-
     fn encode(&self, tenant: &Tenant, kind: &Kind, object: &Arc<Object>) -> Result<Bytes, Error> {
         self.face
             .0
@@ -417,6 +412,16 @@ fn required<'n>(kind: &Kind, name: &'n str) -> Result<&'n str, Error> {
         )));
     }
     Ok(name)
+}
+
+/// The object that a request carries.
+fn object_of(tenant: &Tenant, kind: &Kind, body: &[u8]) -> Result<Value, Error> {
+    let request: ObjectRequest = message(body)?;
+    let field = kind.rules.kind.to_lowercase();
+    let object = request.object.ok_or_else(|| {
+        Error::bad_request(format!("{field}: the request has no {}", kind.rules.kind))
+    })?;
+    (Conversion::for_kind(kind).decode)(tenant_name(tenant)?, &object)
 }
 
 fn tenant_name(tenant: &Tenant) -> Result<&TenantName, Error> {

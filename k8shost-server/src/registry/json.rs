@@ -28,7 +28,7 @@ pub(crate) struct Template {
 impl Template {
     /// Serializes an object; a resourceVersion in it is left out.
     pub(crate) fn new(object: &Value) -> Self {
-        let mut bytes = Vec::with_capacity(2048);
+        let mut bytes = Vec::with_capacity(4096);
         bytes.push(b'{');
         for key in TYPE {
             if let Some(value) = object.get(key) {
@@ -128,71 +128,38 @@ fn managed(stored: &[u8]) -> Option<std::ops::Range<usize>> {
 /// A stored object as callers get it: with managedFields in full.
 pub(crate) fn shown(stored: &Bytes) -> Bytes {
     let mut out = Vec::new();
-    if Expander::default().show(stored, 0, &mut out) {
+    if show(stored, 0, &mut out) {
         out.into()
     } else {
         stored.clone()
     }
 }
 
-/// Shows stored objects with managedFields in full. It knows some that it wrote last: objects that are listed
-/// together are mostly owned alike.
-#[derive(Debug, Default)]
-pub(crate) struct Expander {
-    /// Sets of fields, as they are stored and in full.
-    known: Vec<(String, String)>,
-    /// The next one to be forgotten.
-    next: usize,
-}
-
-impl Expander {
-    /// How many sets it knows: of pods, for instance, those of who made them, the scheduler and the kubelet.
-    const MOST: usize = 4;
-
-    /// Adds a stored object to other bytes, in full, without its first bytes, which lie before its metadata; false,
-    /// and nothing is added, where it is the stored bytes.
-    pub(crate) fn show(&mut self, stored: &[u8], skip: usize, out: &mut Vec<u8>) -> bool {
-        const FIELDS: &[u8] = b"\"fieldsV1\":\"";
-        let Some(range) = managed(stored) else {
-            return false;
+/// Adds a stored object to other bytes, with managedFields in full, without its first bytes, which lie before its
+/// metadata; false, and nothing is added, where it is the stored bytes.
+pub(crate) fn show(stored: &[u8], skip: usize, out: &mut Vec<u8>) -> bool {
+    const FIELDS: &[u8] = b"\"fieldsV1\":\"";
+    let Some(range) = managed(stored) else {
+        return false;
+    };
+    out.reserve(stored.len() + 8 * range.len());
+    out.extend_from_slice(stored.get(skip..range.start).unwrap_or_default());
+    let mut list = &stored[range.clone()];
+    while let Some(at) = memchr::memmem::find(list, FIELDS) {
+        let (before, rest) = list.split_at(at + FIELDS.len() - 1);
+        out.extend_from_slice(before);
+        let mut texts = serde_json::Deserializer::from_slice(rest).into_iter::<Cow<'_, str>>();
+        let Some(Ok(text)) = texts.next() else {
+            // Nothing was stored so.
+            list = rest;
+            continue;
         };
-        out.reserve(stored.len() + 8 * range.len());
-        out.extend_from_slice(stored.get(skip..range.start).unwrap_or_default());
-        let mut list = &stored[range.clone()];
-        while let Some(at) = memchr::memmem::find(list, FIELDS) {
-            let (before, rest) = list.split_at(at + FIELDS.len() - 1);
-            out.extend_from_slice(before);
-            let mut texts = serde_json::Deserializer::from_slice(rest).into_iter::<Cow<'_, str>>();
-            let Some(Ok(text)) = texts.next() else {
-                // Nothing was stored so.
-                list = rest;
-                continue;
-            };
-            list = &rest[texts.byte_offset()..];
-            out.extend_from_slice(self.expanded(&text).as_bytes());
-        }
-        out.extend_from_slice(list);
-        out.extend_from_slice(&stored[range.end..]);
-        true
+        list = &rest[texts.byte_offset()..];
+        apply::expand(&text, out);
     }
-
-    fn expanded(&mut self, text: &str) -> &str {
-        let known = self.known.iter().position(|(known, _)| known == text);
-        let at = known.unwrap_or_else(|| {
-            let at = self.next;
-            self.next = (at + 1) % Self::MOST;
-            if at == self.known.len() {
-                self.known.push(Default::default());
-            }
-            let (known, fields) = &mut self.known[at];
-            known.clear();
-            known.push_str(text);
-            fields.clear();
-            apply::expand(text, fields);
-            at
-        });
-        &self.known[at].1
-    }
+    out.extend_from_slice(list);
+    out.extend_from_slice(&stored[range.end..]);
+    true
 }
 
 /// A stored object without its managedFields.

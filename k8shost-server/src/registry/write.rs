@@ -106,11 +106,14 @@ pub(crate) struct Preconditions {
 
 /// What a patch makes of an object.
 pub(crate) type PatchFn = Box<dyn Fn(&Value) -> Result<Value, Error> + Send>;
+/// What gives the object that a caller sent, each time anew: where an update is decided on more than once, which is
+/// rare, it is read again and not kept.
+pub(crate) type SentFn = Box<dyn FnMut() -> Result<Value, Error> + Send>;
 
 /// What a read-modify-write does to an object, of which it gets a view.
 pub(crate) enum Update {
     /// The caller's object takes its place.
-    Replace(Value),
+    Replace(SentFn),
     /// It becomes what this makes of it.
     Patch(PatchFn),
     /// A configuration is applied to it.
@@ -136,7 +139,7 @@ impl Resource<'_> {
         mut object: Value,
         options: &WriteOptions,
     ) -> Result<Created, Error> {
-        self.check_request(namespace, &mut object)?;
+        check_request(self.rules(), namespace, &mut object)?;
         self.rules().complete(&mut object)?;
         Ownership::new(self.kind.clone(), self.view, "", options).update(None, &mut object);
         self.create_owned(namespace, object, options).await
@@ -161,7 +164,7 @@ impl Resource<'_> {
                 outcome => return outcome.map(Applied::Changed),
             }
             let mut object = config.clone();
-            self.check_request(namespace, &mut object)?;
+            check_request(self.rules(), namespace, &mut object)?;
             if !meta::uid(&object).is_empty() {
                 return Err(Error::conflict(
                     &self.group_resource(),
@@ -314,22 +317,35 @@ impl Resource<'_> {
         }))
     }
 
-    /// Replaces an object, or a part of it. Without a resourceVersion in `new` the write is unconditional.
+    /// Replaces an object, or a part of it. Without a resourceVersion in `new` the write is unconditional. `again`
+    /// gives the same object as `new`.
     pub(crate) async fn update(
         &self,
         subresource: &str,
         namespace: &str,
         mut new: Value,
+        again: impl Fn() -> Result<Value, Error> + Send + 'static,
         options: &WriteOptions,
     ) -> Result<Arc<Object>, Error> {
-        self.check_request(namespace, &mut new)?;
+        check_request(self.rules(), namespace, &mut new)?;
         let name = meta::name(&new).to_owned();
         if name.is_empty() {
             return Err(Error::bad_request(
                 "metadata.name must be set: it says which object",
             ));
         }
-        self.modify(subresource, namespace, &name, Update::Replace(new), options)
+        let (kind, view, place) = (self.kind.clone(), self.view, namespace.to_owned());
+        let mut first = Some(new);
+        let sent = move || match first.take() {
+            Some(new) => Ok(new),
+            None => {
+                let mut new = again()?;
+                check_request(kind.rules_in(view), &place, &mut new)?;
+                Ok(new)
+            }
+        };
+        let update = Update::Replace(Box::new(sent));
+        self.modify(subresource, namespace, &name, update, options)
             .await
     }
 
@@ -339,7 +355,7 @@ impl Resource<'_> {
         subresource: &str,
         namespace: &str,
         name: &str,
-        update: Update,
+        mut update: Update,
         options: &WriteOptions,
     ) -> Result<Arc<Object>, Error> {
         let (kind, view) = (self.kind.clone(), self.view);
@@ -359,8 +375,8 @@ impl Resource<'_> {
             if let Some(view) = view {
                 (view.show)(shown.to_mut());
             }
-            let mut new = match &update {
-                Update::Replace(new) => new.clone(),
+            let mut new = match &mut update {
+                Update::Replace(sent) => sent()?,
                 Update::Patch(patch) => patch(&shown)?,
                 Update::Apply { config, force } => ownership.apply(Some(&shown), config, *force)?,
             };
@@ -419,12 +435,12 @@ impl Resource<'_> {
         namespace: &str,
         name: &str,
         dry_run: bool,
-        modify: impl Fn(&State, &Value) -> Result<Outcome, Error> + Send + 'static,
+        mut modify: impl FnMut(&State, &Value) -> Result<Outcome, Error> + Send + 'static,
     ) -> Result<Arc<Object>, Error> {
         let kind = self.kind.clone();
         let key = kind.key(namespace, name);
         let missing = self.not_found(name);
-        let decide = move |state: &State, object: &Object| -> Result<Decision, Error> {
+        let mut decide = move |state: &State, object: &Object| -> Result<Decision, Error> {
             let old = parse(&object.value)?;
             Ok(match modify(state, &old)? {
                 Outcome::Keep => Decision::Keep,
@@ -500,42 +516,6 @@ impl Resource<'_> {
         };
         resource_of(&rules.resource, rules.group())
     }
-
-    /// Checks what the request says of itself against where it was made, and fills it in. The object
-    /// has metadata afterwards.
-    fn check_request(&self, namespace: &str, object: &mut Value) -> Result<(), Error> {
-        let rules = self.rules();
-        for (field, expected) in [("apiVersion", &*rules.api_version), ("kind", &*rules.kind)] {
-            let given = object[field].as_str().unwrap_or_default();
-            if !given.is_empty() && given != expected {
-                return Err(Error::bad_request(format!(
-                    "{field}: the object says \"{given}\", this is the API of \"{expected}\""
-                )));
-            }
-        }
-        let object = object
-            .as_object_mut()
-            .ok_or_else(|| Error::bad_request("the object is not a JSON object"))?;
-        let metadata = object.entry("metadata").or_insert_with(|| json!({}));
-        if metadata.is_null() {
-            *metadata = json!({});
-        }
-        let metadata = metadata
-            .as_object_mut()
-            .ok_or_else(|| Error::bad_request("metadata is not a JSON object"))?;
-        let given = metadata
-            .get("namespace")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        if !rules.namespaced {
-            return Ok(());
-        }
-        if !given.is_empty() && given != namespace {
-            return Err(elsewhere());
-        }
-        metadata.insert("namespace".to_owned(), json!(namespace));
-        Ok(())
-    }
 }
 
 impl Preconditions {
@@ -568,6 +548,41 @@ impl Preconditions {
         }
         Ok(())
     }
+}
+
+/// Checks what the request says of itself against where it was made, and fills it in. The object
+/// has metadata afterwards.
+fn check_request(rules: &Strategy, namespace: &str, object: &mut Value) -> Result<(), Error> {
+    for (field, expected) in [("apiVersion", &*rules.api_version), ("kind", &*rules.kind)] {
+        let given = object[field].as_str().unwrap_or_default();
+        if !given.is_empty() && given != expected {
+            return Err(Error::bad_request(format!(
+                "{field}: the object says \"{given}\", this is the API of \"{expected}\""
+            )));
+        }
+    }
+    let object = object
+        .as_object_mut()
+        .ok_or_else(|| Error::bad_request("the object is not a JSON object"))?;
+    let metadata = object.entry("metadata").or_insert_with(|| json!({}));
+    if metadata.is_null() {
+        *metadata = json!({});
+    }
+    let metadata = metadata
+        .as_object_mut()
+        .ok_or_else(|| Error::bad_request("metadata is not a JSON object"))?;
+    let given = metadata
+        .get("namespace")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    if !rules.namespaced {
+        return Ok(());
+    }
+    if !given.is_empty() && given != namespace {
+        return Err(elsewhere());
+    }
+    metadata.insert("namespace".to_owned(), json!(namespace));
+    Ok(())
 }
 
 /// An object of another namespace than the request's.

@@ -16,7 +16,7 @@ use serde_json::Value;
 use tonic::body::Body;
 
 use super::answer::{self, Encoding};
-use crate::registry::json::Expander;
+use crate::registry::json::show;
 
 /// How much is made at a time. A list that is no longer is sent with its length.
 const CHUNK: usize = 64 << 10;
@@ -39,7 +39,6 @@ pub(super) fn answer(
         stored: items.iter().map(|object| object.value.len()).sum(),
         type_of: format!("{{\"kind\":\"{kind}\",\"apiVersion\":\"{version}\","),
         items: items.into_iter(),
-        expander: Expander::default(),
         chunk,
     };
     list.fill();
@@ -57,7 +56,6 @@ struct List {
     stored: usize,
     /// With what an object begins; the items of a list go without.
     type_of: String,
-    expander: Expander,
     chunk: Vec<u8>,
 }
 
@@ -76,7 +74,7 @@ impl List {
             if typed {
                 self.chunk.push(b'{');
             }
-            if !self.expander.show(&object.value, skip, &mut self.chunk) {
+            if !show(&object.value, skip, &mut self.chunk) {
                 self.chunk.extend_from_slice(&object.value[skip..]);
             }
         }

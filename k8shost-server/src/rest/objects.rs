@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use k8shost_types::{
     Error, FieldError, Reason, Strategy,
-    decode::{self, Expected, Format, Unreadable},
+    decode::{self, Decoded, Expected, Format, Unreadable},
     field::Path,
     protobuf, schema,
     table::Include,
@@ -252,14 +252,31 @@ impl Call<'_> {
 
     /// The object in a body, and what to warn of.
     pub(super) fn object(&self, body: &[u8], options: &str) -> Result<(Value, Vec<String>), Error> {
-        let rules = self.rules();
-        let expected = Expected {
-            group: rules.group(),
-            version: rules.version(),
-            kind: &rules.kind,
-            schema: self.shown.schema()?,
-        };
-        read_expected(body, self.headers, self.query, &expected, options)
+        let read = self.reader(options)?(body)?;
+        Ok((read.object, read.warnings))
+    }
+
+    /// What reads the object in a body.
+    pub(super) fn reader(
+        &self,
+        options: &str,
+    ) -> Result<impl Fn(&[u8]) -> Result<Decoded, Error> + Clone + Send + 'static, Error> {
+        let format = format(self.headers)?;
+        if format == Format::Protobuf && self.rules().custom.is_some() {
+            return Err(answer::unsupported(false));
+        }
+        let validation = self.query.validation(options)?;
+        let shown = self.shown.clone();
+        Ok(move |body: &[u8]| {
+            let rules = shown.rules();
+            let expected = Expected {
+                group: rules.group(),
+                version: rules.version(),
+                kind: &rules.kind,
+                schema: shown.schema()?,
+            };
+            decode::object(body, format, &expected, validation)
+        })
     }
 
     /// The same of another kind: group, version, kind.
@@ -289,22 +306,8 @@ pub(super) fn read_typed(
         kind,
         schema: schema.ok_or_else(|| no_schema(kind))?,
     };
-    read_expected(body, headers, query, &expected, options)
-}
-
-fn read_expected(
-    body: &[u8],
-    headers: &HeaderMap,
-    query: &Query,
-    expected: &Expected<'_>,
-    options: &str,
-) -> Result<(Value, Vec<String>), Error> {
-    let format = format(headers)?;
-    if format == Format::Protobuf && expected.schema.is_custom() {
-        return Err(answer::unsupported(false));
-    }
     let validation = query.validation(options)?;
-    let read = decode::object(body, format, expected, validation)?;
+    let read = decode::object(body, format(headers)?, &expected, validation)?;
     Ok((read.object, read.warnings))
 }
 

@@ -7,7 +7,7 @@ use http::{Response, StatusCode, header};
 use k8shost_types::{
     Error, FieldError, Reason,
     apply::{self, manager_name},
-    decode::{self, Format, Unreadable},
+    decode::{self, Decoded, Format, Unreadable},
     field::Path,
     kinds, meta,
     patch::{Patch, PatchKind},
@@ -85,20 +85,32 @@ impl Call<'_> {
         body: Bytes,
     ) -> Result<Response<Body>, Error> {
         let options = self.options("UpdateOptions")?;
-        let (mut object, warnings) = self.object(&body, "UpdateOptions")?;
-        self.is_named(&mut object)?;
+        let read = self.reader("UpdateOptions")?;
+        let name = self.target.name.clone();
+        let read = move || {
+            let mut read = read(&body)?;
+            is_named(&mut read.object, &name)?;
+            Ok(read)
+        };
+        let Decoded { object, warnings } = read()?;
         let (resource, namespace) = (self.resource(), &self.target.namespace);
-        let make = self.rules().create_on_update && part.is_empty();
-        // Kept only where it may have to be made.
-        let spare = make.then(|| object.clone());
-        let outcome = resource.update(part, namespace, object, &options).await;
-        let updated = match (outcome, spare) {
-            (Err(error), Some(object)) if error.reason == Reason::NotFound => {
+        let again = read.clone();
+        let again = move || again().map(|read: Decoded| read.object);
+        let updated = match resource
+            .update(part, namespace, object, again, &options)
+            .await
+        {
+            Err(error)
+                if error.reason == Reason::NotFound
+                    && part.is_empty()
+                    && self.rules().create_on_update =>
+            {
+                let object = read()?.object;
                 let created = resource.create(namespace, object, &options).await?;
                 let response = self.answer(StatusCode::CREATED, &created.object.value)?;
                 return Ok(answer::warned(response, &warnings));
             }
-            (updated, _) => updated?,
+            updated => updated?,
         };
         self.moved();
         let response = self.answer(StatusCode::OK, &updated.value)?;
@@ -183,7 +195,7 @@ impl Call<'_> {
             .judge(read.strict)
             .map_err(|words| Error::bad_request(format!("error strict decoding YAML: {words}")))?;
         let mut config = read.value;
-        self.is_named(&mut config)?;
+        is_named(&mut config, &self.target.name)?;
         let Target {
             namespace, name, ..
         } = &self.target;
@@ -273,18 +285,6 @@ impl Call<'_> {
         Ok(answer::json(StatusCode::OK, answer::bytes(&body)))
     }
 
-    /// Whether an object is the one that the path names; it may leave out its name.
-    fn is_named(&self, object: &mut Value) -> Result<(), Error> {
-        let expected = &self.target.name;
-        let name = meta::name(object).to_owned();
-        if name.is_empty() {
-            meta::set(object, "name", expected.as_str());
-        } else if name != *expected {
-            return Err(misnamed(&name, expected));
-        }
-        Ok(())
-    }
-
     /// The options of a delete, of the body or of the query.
     fn delete_options(&self, body: &[u8]) -> Result<DeleteOptions, Error> {
         let given = if body.is_empty() {
@@ -344,6 +344,17 @@ impl Call<'_> {
             },
         })
     }
+}
+
+/// Whether an object is the one that the path names; it may leave out its name.
+fn is_named(object: &mut Value, expected: &str) -> Result<(), Error> {
+    let name = meta::name(object).to_owned();
+    if name.is_empty() {
+        meta::set(object, "name", expected);
+    } else if name != expected {
+        return Err(misnamed(&name, expected));
+    }
+    Ok(())
 }
 
 fn misnamed(name: &str, expected: &str) -> Error {

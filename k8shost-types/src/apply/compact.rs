@@ -5,7 +5,7 @@
 //! or two; or `=`, the length in bytes, `:` and a name, which stands for `k:{"name":"…"}`; or `'`, the length, `:` and
 //! the element as FieldsV1 has it.
 
-use std::{borrow::Cow, collections::HashMap, sync::LazyLock};
+use std::{borrow::Cow, cell::RefCell, collections::HashMap, sync::LazyLock};
 
 use serde_json::Value;
 
@@ -196,6 +196,67 @@ fn read_set<'t>(tokens: &mut Tokens<'t>, depth: usize) -> FieldSet<'t> {
     }
 }
 
+/// Texts, and what each was turned into: objects that are read or written one after another are mostly owned alike.
+#[derive(Default)]
+struct Memo {
+    known: Vec<(Box<str>, Box<str>)>,
+    /// The next one to be forgotten.
+    next: usize,
+}
+
+impl Memo {
+    /// How many it knows: of a few kinds, those of who made the objects, and of who writes their status.
+    const MOST: usize = 8;
+    /// The longest that it remembers, in bytes.
+    const LONGEST: usize = 8 << 10;
+
+    fn find(&self, text: &str) -> Option<&str> {
+        let known = self.known.iter().find(|(known, _)| **known == *text)?;
+        Some(&known.1)
+    }
+
+    fn remember(&mut self, text: &str, made: &str) {
+        if text.len().max(made.len()) > Self::LONGEST {
+            return;
+        }
+        let pair = (text.into(), made.into());
+        match self.known.get_mut(self.next) {
+            Some(known) => *known = pair,
+            None => self.known.push(pair),
+        }
+        self.next = (self.next + 1) % Self::MOST;
+    }
+}
+
+thread_local! {
+    /// FieldsV1 as JSON, and as it is stored.
+    static STORED: RefCell<Memo> = RefCell::default();
+    /// The other way round.
+    static EXPANDED: RefCell<Memo> = RefCell::default();
+}
+
+/// FieldsV1 that a caller sent, as it is stored; see [`store_fields`]. It is read where this text was not lately.
+///
+/// # Errors
+/// What reading says.
+pub(crate) fn stored<E>(text: &str, read: impl FnOnce() -> Result<Value, E>) -> Result<Value, E> {
+    if let Some(known) = STORED.with_borrow(|memo| memo.find(text).map(Value::from)) {
+        return Ok(known);
+    }
+    let stored = stored_form(&read()?);
+    if let Value::String(made) = &stored {
+        STORED.with_borrow_mut(|memo| memo.remember(text, made));
+    }
+    Ok(stored)
+}
+
+fn stored_form(fields: &Value) -> Value {
+    match FieldSet::from_value(fields) {
+        Ok(set) => write(&set).into(),
+        Err(_) => Value::Bool(false),
+    }
+}
+
 /// Puts into an object's managedFields the FieldsV1 that Kubernetes has there, where they are as they are stored.
 pub fn expand_fields(object: &mut Value) {
     for fields in fields_of(object) {
@@ -209,10 +270,7 @@ pub fn expand_fields(object: &mut Value) {
 /// becomes `false`, which is never read as fields: of the short text that a set is stored as, callers do not know.
 pub fn store_fields(object: &mut Value) {
     for fields in fields_of(object) {
-        *fields = match FieldSet::from_value(fields) {
-            Ok(set) => write(&set).into(),
-            Err(_) => Value::Bool(false),
-        };
+        *fields = stored_form(fields);
     }
 }
 
@@ -231,8 +289,21 @@ static FIELDS: LazyLock<Vec<String>> = LazyLock::new(|| {
     names.map(|name| format!("\"f:{name}\":")).collect()
 });
 
-/// Adds to a text the FieldsV1, as JSON, of a set that was stored so: byte for byte what Kubernetes writes.
-pub fn expand(text: &str, out: &mut String) {
+/// Adds to JSON the FieldsV1 of a set that was stored so: byte for byte what Kubernetes writes.
+pub fn expand(text: &str, out: &mut Vec<u8>) {
+    EXPANDED.with_borrow_mut(|memo| {
+        if let Some(known) = memo.find(text) {
+            out.extend_from_slice(known.as_bytes());
+            return;
+        }
+        let mut made = String::new();
+        expand_new(text, &mut made);
+        out.extend_from_slice(made.as_bytes());
+        memo.remember(text, &made);
+    });
+}
+
+fn expand_new(text: &str, out: &mut String) {
     // A comma stands before what follows something.
     let mut comma = false;
     // A node is open until it is known whether something is below it.
@@ -348,9 +419,11 @@ mod tests {
                 "{text} is not {stored}"
             );
             assert_eq!(read(&text), set, "{text}");
-            let mut out = String::new();
-            expand(&text, &mut out);
-            assert_eq!(out, set.to_json(), "{text}");
+            for _ in 0..2 {
+                let mut out = Vec::new();
+                expand(&text, &mut out);
+                assert_eq!(out, set.to_json().as_bytes(), "{text}");
+            }
         }
     }
 
@@ -361,9 +434,9 @@ mod tests {
             "(", ")", "A)", "((((", "=9:x", "'1:x", "'x:", "_", "A{", "é", "=2:é", "=1:é", "A(B",
             &deep,
         ] {
-            let mut out = String::new();
+            let mut out = Vec::new();
             expand(text, &mut out);
-            assert!(out.starts_with('{') && out.ends_with('}'), "{out}");
+            assert!(out.starts_with(b"{") && out.ends_with(b"}"), "{out:?}");
             drop(read(text));
         }
     }

@@ -249,6 +249,7 @@ fn below<'a, 's: 'a, S: Shape<'s>>(
     }
     match (walk(shape.form(), value), value) {
         (Walk::Object, Value::Object(fields)) => {
+            set.nodes.reserve_exact(fields.len());
             for (name, value) in fields {
                 let field = shape.field(name);
                 let below = match field {

@@ -30,6 +30,7 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 
+pub(crate) use compact::stored;
 pub use compact::{expand, expand_fields, store_fields};
 pub use compare::{Changes, compare, fields};
 pub use conflict::{ApplyError, Conflict};

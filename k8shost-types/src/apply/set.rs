@@ -73,7 +73,17 @@ impl<'a> FieldSet<'a> {
 
     /// Adds a step and all below it; nothing where that is nothing.
     pub(super) fn add(&mut self, element: &Element<'a>, member: bool, children: Self) {
-        if member || !children.is_empty() {
+        if !member && children.is_empty() {
+            return;
+        }
+        // Mostly they come in their order.
+        if self.nodes.last().is_none_or(|last| last.element < *element) {
+            self.nodes.push(Node {
+                element: element.clone(),
+                member,
+                children,
+            });
+        } else {
             let node = self.node(element.clone());
             node.member |= member;
             let below = std::mem::take(&mut node.children);

@@ -314,8 +314,8 @@ fn entries(object: &Value) -> &[Value] {
 
 /// Whether two objects are the same, managedFields aside.
 pub(super) fn same_but_managed(a: &Value, b: &Value) -> bool {
-    same_without(a, b, "metadata")
-        && same_without(meta::metadata(a), meta::metadata(b), "managedFields")
+    same_without(meta::metadata(a), meta::metadata(b), "managedFields")
+        && same_without(a, b, "metadata")
 }
 
 /// Whether two objects are the same but for a field.

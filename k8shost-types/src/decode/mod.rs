@@ -142,8 +142,16 @@ pub fn parse(
     format: Format,
     schema: Option<Type<'_>>,
 ) -> Result<Conformed, Unreadable> {
+    read(body, format, schema, Found::default())
+}
+
+fn read(
+    body: &[u8],
+    format: Format,
+    schema: Option<Type<'_>>,
+    mut found: Found,
+) -> Result<Conformed, Unreadable> {
     bounded(body).map_err(|error| Unreadable::Excess(Box::new(error)))?;
-    let mut found = Found::default();
     let value = match format {
         Format::Json => {
             let mut source = serde_json::Deserializer::from_slice(body);
@@ -275,7 +283,8 @@ pub fn object(
             "couldn't get version/kind; json parse error: {why}"
         ))
     };
-    let read = match parse(body, format, Some(expected.schema)) {
+    let found = Found::new(format == Format::Json);
+    let read = match read(body, format, Some(expected.schema), found) {
         Ok(read) => read,
         Err(Unreadable::Excess(error)) => return Err(*error),
         Err(Unreadable::Syntax(words)) => return Err(no_kind(&words)),
@@ -306,7 +315,9 @@ pub fn object(
     let warnings = validation
         .judge(read.strict)
         .map_err(|why| refused(&said, &why))?;
-    apply::store_fields(&mut object);
+    if format != Format::Json {
+        apply::store_fields(&mut object);
+    }
     Ok(Decoded { object, warnings })
 }
 

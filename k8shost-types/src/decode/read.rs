@@ -3,10 +3,11 @@
 use std::{collections::HashSet, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Number, Value, value::RawValue};
 
 use super::scalar::{self, Misfit};
 use crate::{
+    apply,
     error::Error,
     field::quote,
     json,
@@ -31,10 +32,19 @@ pub(super) struct Found {
     pub(super) unrecognized: bool,
     /// There was too much of it.
     pub(super) excess: Option<Error>,
+    /// The source is JSON in memory, and managedFields are wanted as they are stored.
+    stored: bool,
     values: usize,
 }
 
 impl Found {
+    pub(super) fn new(stored: bool) -> Self {
+        Self {
+            stored,
+            ..Self::default()
+        }
+    }
+
     fn complain(&mut self, words: String) {
         if self.strict.len() < MOST_COMPLAINTS && self.seen.insert(words.clone()) {
             self.strict.push(words);
@@ -185,6 +195,35 @@ impl<'s> Reader<'_, 's> {
             return Err(E::custom("nested too deep"));
         }
         Ok(())
+    }
+
+    /// Whether it is what an entry of the object's own managedFields owns, which is to be brought into the form in
+    /// which it is stored.
+    fn is_owned(&self) -> bool {
+        self.found.stored
+            && self.at.depth == 4
+            && matches!(self.at.step, Step::Field(_, "fieldsV1"))
+            && self.schema.is_some_and(|schema| {
+                schema.name() == Some("io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1")
+            })
+    }
+
+    /// The same in that form. Objects that come one after another are mostly owned alike: it is read where it is not
+    /// known.
+    fn owned<E: serde::de::Error>(mut self, text: &RawValue) -> Result<Value, E> {
+        self.count()?;
+        if text.get() == "null" {
+            return Ok(Value::Null);
+        }
+        apply::stored(text.get(), || {
+            let mut source = serde_json::Deserializer::from_str(text.get());
+            let reader = Reader {
+                schema: None,
+                at: self.at,
+                found: self.found,
+            };
+            reader.deserialize(&mut source).map_err(E::custom)
+        })
     }
 
     fn misfit(&mut self, schema: Type<'_>, misfit: Misfit) -> Value {
@@ -397,7 +436,11 @@ impl<'de> Visitor<'de> for Reader<'_, '_> {
                 at: &at,
                 found: self.found,
             };
-            let mut value = source.next_value_seed(reader)?;
+            let mut value = if reader.is_owned() {
+                reader.owned(source.next_value()?)?
+            } else {
+                source.next_value_seed(reader)?
+            };
             if fields.contains_key(&name) {
                 self.found
                     .complain(format!("duplicate field {}", quote(&at.to_string())));

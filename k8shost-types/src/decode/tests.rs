@@ -486,6 +486,63 @@ fn yaml_scalars_are_those_of_yaml_1_1() {
     }
 }
 
+#[test]
+fn what_managed_fields_say_is_read_into_the_form_in_which_it_is_stored() {
+    let body = |fields: &str| {
+        let managed = format!(r#"{{"managedFields":[{{"manager":"m","fieldsV1":{fields}}}]}}"#);
+        format!(r#"{{"metadata":{managed},"spec":{{"template":{{"metadata":{managed}}}}}}}"#)
+    };
+    let expected = expected("apps", "v1", "ReplicaSet");
+    let stored = "H(I{'3:f:a})";
+    for (fields, wanted) in [
+        (
+            r#"{"f:metadata":{"f:labels":{".":{},"f:a":{}}}}"#,
+            json!(stored),
+        ),
+        (
+            r#" { "f:metadata" : { "f:labels" : { "." : { } , "f:a" : null } } } "#,
+            json!(stored),
+        ),
+        ("{}", json!("")),
+        ("null", json!(null)),
+        // What is stored is not for callers to send.
+        (r#""H(I)""#, json!(false)),
+        ("[]", json!(false)),
+        ("7", json!(false)),
+        (r#"{"x":{}}"#, json!(false)),
+    ] {
+        let body = body(fields);
+        let sent: Value = serde_json::from_str(fields).unwrap();
+        // The second time it is known.
+        for format in [Format::Json, Format::Json, Format::Yaml] {
+            let read = object(body.as_bytes(), format, &expected, FieldValidation::Warn);
+            let read = read.unwrap().object;
+            let own = &read["metadata"]["managedFields"][0];
+            assert_eq!(own["fieldsV1"], wanted, "{fields}");
+            // Nobody owns a template.
+            let template = &read["spec"]["template"]["metadata"]["managedFields"][0];
+            assert_eq!(template["fieldsV1"], sent, "{fields}");
+        }
+    }
+    let (deep, wide) = ("{\"f:a\":".repeat(200), "\"f:a\":{},".repeat(70_000));
+    for (fields, reason) in [
+        (format!("{deep}{{}}{}", "}".repeat(200)), Reason::BadRequest),
+        (
+            format!("{{{wide}\"f:b\":{{}}}}"),
+            Reason::RequestEntityTooLarge,
+        ),
+    ] {
+        let body = format!(r#"{{"metadata":{{"managedFields":[{{"fieldsV1":{fields}}}]}}}}"#);
+        let error = object(
+            body.as_bytes(),
+            Format::Json,
+            &expected,
+            FieldValidation::Ignore,
+        );
+        assert_eq!(error.unwrap_err().reason, reason);
+    }
+}
+
 proptest! {
     #[test]
     fn no_body_panics(body: Vec<u8>, text in r#"[\[\]{}:,"'a0&*!|>#%@\- \n]{0,40}"#) {

@@ -16,7 +16,8 @@ const MUTABLE: &str = "pod updates may not change fields other than `spec.contai
 
 /// A changed spec is the next generation.
 pub(super) fn bump_generation(new: &mut Value, old: &Value) {
-    if !same(spec_of(new), spec_of(old)) {
+    let (spec, before) = (spec_of(new), spec_of(old));
+    if spec != before && !same(spec, before) {
         let next = meta::generation(new) + 1;
         meta::set(new, "generation", next);
     }
@@ -96,9 +97,16 @@ pub fn validate_update(new: &Value, old: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     meta::validate_update(new, old, &mut errors);
     meta::validate_kube_finalizers(new, &mut errors);
-    validate::validate_all(new, &mut errors);
+    validate::validate_metadata(new, &mut errors);
+    // What is as it was stored was judged then.
+    let changed = spec_of(new) != spec_of(old);
+    if changed {
+        validate::validate_pod_spec(new, &mut errors);
+    }
     validate::validate_annotation_updates(new, old, &mut errors);
-    validate_spec_update(spec_of(new), spec_of(old), &mut errors);
+    if changed {
+        validate_spec_update(spec_of(new), spec_of(old), &mut errors);
+    }
     errors
 }
 

@@ -46,9 +46,19 @@ pub fn validate_create(pod: &Value) -> Vec<FieldError> {
 
 /// The rules that hold on create and on update alike.
 pub(super) fn validate_all(pod: &Value, errors: &mut Vec<FieldError>) {
+    validate_metadata(pod, errors);
+    validate_pod_spec(pod, errors);
+}
+
+/// Those for its metadata.
+pub(super) fn validate_metadata(pod: &Value, errors: &mut Vec<FieldError>) {
     meta::validate_create(pod, true, names::subdomain_rule, errors);
     meta::validate_kube_finalizers(pod, errors);
     validate_annotations(pod, errors);
+}
+
+/// Those for its spec.
+pub(super) fn validate_pod_spec(pod: &Value, errors: &mut Vec<FieldError>) {
     let spec = spec_of(pod);
     let path = Path::new("spec");
     validate_spec(pod, spec, &path, errors);

@@ -56,6 +56,23 @@ pub(super) enum Shape {
     Builtin,
 }
 
+/// A field and its type.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Field {
+    /// What tells most names apart, before they are looked at.
+    pub(super) head: u64,
+    pub(super) name: Text,
+    pub(super) node: u32,
+}
+
+/// The first bytes of a name, as a number of the same order.
+pub(super) fn head(name: &str) -> u64 {
+    let mut head = [0; 8];
+    let len = name.len().min(head.len());
+    head[..len].copy_from_slice(&name.as_bytes()[..len]);
+    u64::from_be_bytes(head)
+}
+
 /// A schema, or what is said of one where it is referred to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Node {
@@ -116,7 +133,7 @@ pub(super) struct Builder {
     nodes: Vec<Node>,
     /// Unnamed nodes, to make none twice.
     made: HashMap<Node, u32>,
-    fields: Vec<(Text, u32)>,
+    fields: Vec<Field>,
     words: Vec<Text>,
     lists: HashMap<Vec<Text>, Span>,
     values: Vec<Value>,
@@ -168,8 +185,8 @@ impl Builder {
         let mut fields = fields;
         fields.sort_unstable_by_key(|&(name, _)| name);
         for (name, node) in fields {
-            let name = self.text(name);
-            self.fields.push((name, node));
+            let (head, name) = (head(name), self.text(name));
+            self.fields.push(Field { head, name, node });
         }
         Span {
             at,

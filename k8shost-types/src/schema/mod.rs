@@ -22,7 +22,7 @@ pub use build::SchemaError;
 pub use defaults::defaults;
 pub use validate::validate;
 
-use build::{NONE, Node, Shape, Span, Text};
+use build::{Field, NONE, Node, Shape, Span, Text, head};
 
 use crate::json::Object;
 
@@ -42,7 +42,7 @@ pub struct Schemas {
     text: Box<str>,
     nodes: Box<[Node]>,
     /// The fields of the nodes, sorted by name within each.
-    fields: Box<[(Text, u32)]>,
+    fields: Box<[Field]>,
     /// Required fields, map keys and enums.
     words: Box<[Text]>,
     values: Box<[Value]>,
@@ -265,10 +265,13 @@ impl<'a> Type<'a> {
         let target = self.target();
         let schemas = target.schemas;
         let fields = &schemas.fields[target.site().fields.range()];
-        let at = fields
-            .binary_search_by(|&(field, _)| schemas.text(field).cmp(name))
-            .ok()?;
-        Some(target.to(fields[at].1))
+        let head = head(name);
+        let order = |field: &Field| {
+            let order = field.head.cmp(&head);
+            order.then_with(|| schemas.text(field.name).cmp(name))
+        };
+        let at = fields.binary_search_by(order).ok()?;
+        Some(target.to(fields[at].node))
     }
 
     /// The fields and their types, in the order of their names.
@@ -277,7 +280,7 @@ impl<'a> Type<'a> {
         let schemas = target.schemas;
         schemas.fields[target.site().fields.range()]
             .iter()
-            .map(move |&(name, node)| (schemas.text(name), target.to(node)))
+            .map(move |field| (schemas.text(field.name), target.to(field.node)))
     }
 
     /// The type of the items of a list.
