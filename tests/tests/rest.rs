@@ -51,6 +51,41 @@ async fn an_object_is_made_read_changed_and_deleted() {
     );
 }
 
+/// Updates of one object at the same time that do not say which version they are of: each is decided on again when
+/// another one was faster, with the object as it was sent, and none is refused.
+#[tokio::test]
+async fn unconditional_updates_at_the_same_time_are_all_carried_out() {
+    const WRITERS: usize = 16;
+    let server = Server::start().await;
+    let rest = Rest::of_server(&server).await;
+    rest.post(201, MAPS, config_map("a")).await;
+    let path = format!("{MAPS}/a");
+    let client = server.client().await;
+    let mut made = client.create(POD, pod("a")).await.expect("created");
+    made["metadata"]["resourceVersion"] = json!("");
+    for round in 0..8 {
+        let work = (0..WRITERS).map(|writer| {
+            let (rest, client, path, mut pod) = (&rest, &client, &path, made.clone());
+            let value = format!("{round}-{writer}");
+            async move {
+                let mut map = config_map("a");
+                map["data"] = json!({ "k": value });
+                let changed = rest.expect(200, Method::PUT, path, Some(&map)).await;
+                assert_eq!(changed["data"], json!({ "k": value }));
+
+                pod["metadata"]["annotations"] = json!({ "k": value });
+                let changed = client.update(POD, pod).await.expect("updated");
+                assert_eq!(changed["metadata"]["annotations"]["k"], *value);
+                value
+            }
+        });
+        let values = futures::future::join_all(work).await;
+        let last = rest.get(&path).await;
+        assert!(values.iter().any(|value| last["data"]["k"] == **value));
+        assert_eq!(last["metadata"]["managedFields"][0]["operation"], "Update");
+    }
+}
+
 #[tokio::test]
 async fn a_deletion_waits_for_its_propagation() {
     let server = Server::start().await;
