@@ -241,7 +241,6 @@ impl Call {
             .await
     }
 
-    /// The object of a request.
     fn encode(&self, tenant: &Tenant, kind: &Kind, object: &Arc<Object>) -> Result<Bytes, Error> {
         self.face
             .0

@@ -180,12 +180,7 @@ fn read_set<'t>(tokens: &mut Tokens<'t>, depth: usize) -> FieldSet<'t> {
             Some(Token::Close) | None => None,
         };
         if let Some(node) = last.take() {
-            match set.nodes.last() {
-                Some(before) if before.element >= node.element => {
-                    set.add(&node.element, node.member, node.children);
-                }
-                _ => set.nodes.push(node),
-            }
+            set.put(node);
         }
         let Some(element) = element else { return set };
         last = Some(Node {

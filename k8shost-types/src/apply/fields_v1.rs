@@ -77,17 +77,11 @@ fn read(fields: &Value, depth: usize) -> Result<(bool, FieldSet<'_>), String> {
             continue;
         };
         let (member, children) = read(below, depth + 1)?;
-        let node = Node {
+        set.put(Node {
             element,
             member,
             children,
-        };
-        match set.nodes.last() {
-            Some(last) if last.element >= node.element => {
-                set.add(&node.element, node.member, node.children);
-            }
-            _ => set.nodes.push(node),
-        }
+        });
     }
     Ok((member || set.is_empty(), set))
 }

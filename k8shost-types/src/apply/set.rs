@@ -73,21 +73,25 @@ impl<'a> FieldSet<'a> {
 
     /// Adds a step and all below it; nothing where that is nothing.
     pub(super) fn add(&mut self, element: &Element<'a>, member: bool, children: Self) {
-        if !member && children.is_empty() {
-            return;
-        }
-        // Mostly they come in their order.
-        if self.nodes.last().is_none_or(|last| last.element < *element) {
-            self.nodes.push(Node {
+        if member || !children.is_empty() {
+            self.put(Node {
                 element: element.clone(),
                 member,
                 children,
             });
-        } else {
-            let node = self.node(element.clone());
-            node.member |= member;
-            let below = std::mem::take(&mut node.children);
-            node.children = below.union(children);
+        }
+    }
+
+    /// Adds a node, to the one of the same step where there is one. Mostly they come in their order.
+    pub(super) fn put(&mut self, new: Node<'a>) {
+        match self.nodes.last() {
+            Some(last) if last.element >= new.element => {
+                let node = self.node(new.element);
+                node.member |= new.member;
+                let below = std::mem::take(&mut node.children);
+                node.children = below.union(new.children);
+            }
+            _ => self.nodes.push(new),
         }
     }
 
